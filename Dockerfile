@@ -1,0 +1,21 @@
+# One image for every part: `csms run`, `csms broker`, `csms api`, `csms worker`.
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY csms csms
+COPY broker broker
+COPY datasheet_api datasheet_api
+COPY simulators simulators
+RUN python -m venv /opt/csms && /opt/csms/bin/pip install --no-cache-dir .
+
+FROM python:3.11-slim
+RUN useradd --system --home-dir /var/lib/csms --create-home csms
+COPY --from=build /opt/csms /opt/csms
+ENV PATH=/opt/csms/bin:$PATH PYTHONUNBUFFERED=1 CSMS_DATA_DIR=/var/lib/csms \
+    CSMS_DATABASE_URL=sqlite:////var/lib/csms/csms.db
+USER csms
+WORKDIR /var/lib/csms
+VOLUME /var/lib/csms
+EXPOSE 9000 8000
+STOPSIGNAL SIGTERM
+CMD ["csms", "run"]

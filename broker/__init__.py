@@ -1,0 +1,1 @@
+"""The WebSocket host: accepts stations and carries their messages to the features."""

@@ -1,0 +1,249 @@
+"""B1, B9, B10, B11: who may connect. Cheap checks first; the database is asked for many stations at once.
+
+Refusals are HTTP answers with a reason in words and a row in the connection history: 400 no subprotocol,
+401 credentials, 403 registration, 404 path or identity, 405 not GET, 409 still connected, 503 limits.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from sqlmodel import col, func, select
+from websockets.http11 import Request, Response
+
+from broker.handshake import Credentials, credentials_of, identity_of, subprotocols_of
+from broker.limits import Buckets, TokenBucket
+from broker.metrics import HANDSHAKES
+from broker.socket import Socket
+from csms.config import Settings, UnknownStations
+from csms.exceptions import Conflict
+from csms.ocpp.versions import Version, negotiate
+from csms.routing import Registration
+from csms.runtime import Runtime
+from csms.station.connections import Cause, record_refused
+from csms.station.connections.service import REFUSED_ROWS_PER_MINUTE_MAX
+from csms.station.information import Station, check_password, create_unregistered, stations_by_identity
+from csms.store import Work
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_S = (5, 30)
+PLAIN_PROFILES = (0, 1)
+"""Security profiles that a port without TLS serves; 2 and 3 are refused there (A00.FR.002)."""
+
+
+@dataclass(slots=True)
+class Admitted:
+    """A handshake that passed: which station, in which version (None: nothing in common, to be closed at once)."""
+
+    station: Station
+    version: Version | None
+    offered: str
+    is_authenticated: bool
+
+
+class Refusal(Exception):
+    """The handshake is refused with that status and reason."""
+
+    def __init__(self, status: HTTPStatus, reason: str, cause: Cause) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.cause = cause
+
+
+class Admission:
+    """The gate of one broker process."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        may_replace: Callable[[Station, bool], Awaitable[bool]],
+        unknown: UnknownStations,
+        is_demo: bool,
+    ) -> None:
+        settings = runtime.settings
+        self._runtime = runtime
+        self._settings: Settings = settings
+        self._unknown = unknown
+        self._is_demo = is_demo
+        self._may_replace = may_replace
+        self._versions = [Version(name) for name in settings.protocols]
+        self._rate = TokenBucket(settings.connects_per_second_max, settings.connects_per_second_max)
+        tries = settings.password_tries_per_minute_max
+        self._failed_addresses = Buckets(tries / 60, tries)
+        self._flapping = Buckets(settings.reconnects_per_minute_max / 60, settings.reconnects_per_minute_max)
+        self._refused_rows = TokenBucket(REFUSED_ROWS_PER_MINUTE_MAX / 60, REFUSED_ROWS_PER_MINUTE_MAX)
+        self._lookups: dict[str, asyncio.Future[Station | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.is_draining = False
+        self.per_address: dict[str, int] = {}
+
+    async def process(self, socket: Socket, request: Request) -> Response | None:
+        """The server's `process_request`: None lets the handshake go on, with `socket.admitted` set."""
+        try:
+            socket.admitted = await self._admit(socket, request)
+        except Refusal as refusal:
+            HANDSHAKES.labels(refusal.cause).inc()
+            self._write_down(socket, request, refusal)
+            return self._response(socket, refusal)
+        HANDSHAKES.labels("accepted").inc()
+        return None
+
+    async def _admit(self, socket: Socket, request: Request) -> Admitted:
+        self._check_limits(socket)
+        identity = self._identity(request)
+        offered = subprotocols_of(request.headers.get_all("Sec-WebSocket-Protocol"))
+        if not offered:
+            wanted = ", ".join(self._versions)
+            reason = f"offer a subprotocol in Sec-WebSocket-Protocol; this system speaks {wanted}"
+            raise Refusal(HTTPStatus.BAD_REQUEST, reason, Cause.NO_SUBPROTOCOL)
+        credentials = credentials_of(request.headers.get("Authorization"))
+        station = await self._look_up(identity)
+        if station is None:
+            station = await self._unregistered(identity, has_credentials=credentials is not None)
+        is_authenticated = await self._authenticate(socket, station, credentials)
+        if station.registration is Registration.REJECTED:
+            raise Refusal(HTTPStatus.FORBIDDEN, "this station was rejected", Cause.REFUSED_REGISTRATION)
+        if not self._flapping.take(identity):
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many reconnects", Cause.REFUSED_LIMIT)
+        if not await self._may_replace(station, is_authenticated):
+            reason = "a connection with this identity is alive; it was kept"
+            raise Refusal(HTTPStatus.CONFLICT, reason, Cause.REFUSED_STILL_CONNECTED)
+        return Admitted(station, negotiate(offered, self._versions), ", ".join(offered), is_authenticated)
+
+    def _check_limits(self, socket: Socket) -> None:
+        if self.is_draining:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "this broker is shutting down", Cause.REFUSED_LIMIT)
+        if not self._rate.take():
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections at once", Cause.REFUSED_LIMIT)
+        if self.per_address.get(address_of(socket), 0) >= self._settings.connections_per_address_max:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections from your address", Cause.REFUSED_LIMIT)
+
+    def _identity(self, request: Request) -> str:
+        if request.method != "GET":
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "a WebSocket starts with GET", Cause.PROTOCOL_ERROR)
+        identity = identity_of(request.path)
+        if identity is None:
+            reason = "connect to /ocpp/<identity>, percent-encoded, at most 48 characters"
+            raise Refusal(HTTPStatus.NOT_FOUND, reason, Cause.REFUSED_UNKNOWN_STATION)
+        return identity
+
+    # --- the station of that identity ---------------------------------------------------------------------
+
+    async def _look_up(self, identity: str) -> Station | None:
+        """One query for all handshakes that wait: a herd of stations costs a few queries, not thousands."""
+        waiting = self._lookups.get(identity)
+        if waiting is None:
+            waiting = self._lookups[identity] = asyncio.get_running_loop().create_future()
+            if len(self._lookups) == 1:
+                task = asyncio.create_task(self._answer_lookups())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(waiting)
+
+    async def _answer_lookups(self) -> None:
+        await asyncio.sleep(0)  # let the handshakes of this turn of the loop join
+        lookups, self._lookups = self._lookups, {}
+        try:
+            async with self._runtime.store.reading() as work:
+                found = await stations_by_identity(work, list(lookups))
+        except Exception:
+            log.exception("stations could not be looked up")
+            for waiting in lookups.values():
+                refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "try again later", Cause.REFUSED_LIMIT)
+                waiting.set_exception(refusal)
+                waiting.exception()  # it may have no waiter left
+            return
+        for identity, waiting in lookups.items():
+            waiting.set_result(found.get(identity))
+
+    async def _unregistered(self, identity: str, *, has_credentials: bool) -> Station:
+        """B9: refuse, hold until an operator accepts it, or accept."""
+        unknown = Refusal(HTTPStatus.NOT_FOUND, "unknown station; register it first", Cause.REFUSED_UNKNOWN_STATION)
+        if self._unknown is UnknownStations.REFUSE:
+            raise unknown
+        accepts = self._unknown is UnknownStations.ACCEPT
+        try:
+            async with self._runtime.store.writing() as work:
+                if not accepts and await _count_pending(work) >= self._settings.pending_stations_max:
+                    raise unknown
+                registration = Registration.ACCEPTED if accepts else Registration.PENDING
+                log.info("unregistered station", identity=identity, registration=registration, basic=has_credentials)
+                return await create_unregistered(work, identity, registration, is_demo=self._is_demo)
+        except Conflict:  # another handshake of the same identity was first
+            async with self._runtime.store.reading() as work:
+                found = await stations_by_identity(work, [identity])
+            if identity not in found:
+                raise unknown from None
+            return found[identity]
+
+    # --- credentials --------------------------------------------------------------------------------------
+
+    async def _authenticate(self, socket: Socket, station: Station, credentials: Credentials | None) -> bool:
+        """Whether the station proved who it is; a wrong password is refused whatever the profile."""
+        if station.security_profile not in PLAIN_PROFILES:
+            reason = f"this station must use security profile {station.security_profile}, which needs TLS"
+            raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_SECURITY_PROFILE)
+        if not station.password_hashes:
+            return False
+        if not self._failed_addresses.may(address_of(socket)):
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
+        is_right = (
+            credentials is not None
+            and credentials.username == station.identity
+            and await check_password(station.password_hashes, credentials.password, self._runtime.secret_key)
+        )
+        if not is_right:
+            self._failed_addresses.take(address_of(socket))
+            raise Refusal(HTTPStatus.UNAUTHORIZED, "wrong or missing credentials", Cause.REFUSED_CREDENTIALS)
+        return True
+
+    # --- refusals -----------------------------------------------------------------------------------------
+
+    def _response(self, socket: Socket, refusal: Refusal) -> Response:
+        response = socket.respond(refusal.status, f"{refusal.reason}\n")
+        if refusal.status is HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
+        if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = str(random.randint(*RETRY_AFTER_S))  # noqa: S311  # spreads a herd
+        return response
+
+    def _write_down(self, socket: Socket, request: Request, refusal: Refusal) -> None:
+        """A row in the history, up to a rate: an attack must not fill the database."""
+        log.info("handshake refused", path=request.path[:200], cause=refusal.cause, status=int(refusal.status))
+        if refusal.cause is Cause.REFUSED_LIMIT or not self._refused_rows.take():
+            return
+        identity = identity_of(request.path) or request.path[:200]
+        offered = ", ".join(subprotocols_of(request.headers.get_all("Sec-WebSocket-Protocol"))) or None
+        task = asyncio.create_task(self._record(identity, address_of(socket), offered, refusal))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _record(self, identity: str, address: str, offered: str | None, refusal: Refusal) -> None:
+        node = self._settings.node_name
+        try:
+            async with self._runtime.store.writing() as work:
+                await record_refused(work, identity, address, offered, refusal.cause, int(refusal.status), node)
+        except Exception:
+            log.exception("a refused handshake could not be written down")
+
+    async def stop(self) -> None:
+        """Wait for the rows of refused handshakes."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+
+async def _count_pending(work: Work) -> int:
+    query = select(func.count(col(Station.id))).where(Station.registration == Registration.PENDING)
+    return (await work.session.exec(query)).one()
+
+
+def address_of(socket: Socket) -> str:
+    """The station's address; a proxy's if it stands behind one."""
+    remote = socket.remote_address
+    return str(remote[0]) if remote else ""

@@ -1,0 +1,415 @@
+"""One connection's life: texts in, pieces for the dispatcher, answers out; the calls towards the station.
+
+The reader (`receive`) never waits: it hands a text to the pure conversation and queues what comes out. The
+station's calls are handled one at a time, in order; our calls towards it go one at a time too, and neither
+waits for the other (OCPP-J 4.1.1).
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from broker.calls import PendingCall
+from broker.dispatch import Dispatcher
+from broker.limits import TokenBucket
+from broker.metrics import MESSAGES_IN, MESSAGES_OUT, REFUSED_CALLS, UNMATCHED_ANSWERS
+from broker.socket import Socket
+from csms.calls import Answered, Disconnected, Expired, Order, Outcome, Refused, TimedOut
+from csms.clock import Clock
+from csms.config import Settings
+from csms.ocpp import conversation as ocpp
+from csms.ocpp import frames
+from csms.ocpp.errors import ErrorKind, OcppError, word
+from csms.routing import ConnectedStation, Registration, Routes
+from csms.station.communication_logs import FrameOutcome, record
+from csms.station.connections import Cause
+from csms.store import Work
+
+log = structlog.get_logger(__name__)
+
+STORED_REFUSALS_PER_MINUTE = 60
+"""Frames that could not be used are stored up to that rate; beyond it they are only counted."""
+
+SCHEMA_BREACHES = frozenset(
+    {
+        ErrorKind.FORMATION,
+        ErrorKind.PROPERTY_CONSTRAINT,
+        ErrorKind.OCCURRENCE_CONSTRAINT,
+        ErrorKind.TYPE_CONSTRAINT,
+    }
+)
+"""B8: what a strict station is refused for; counted as breaches of its make."""
+
+Waiting = ocpp.Call | ocpp.Refused | ocpp.Duplicate | ocpp.Late
+
+
+class StationConnection:
+    """A station on this node; it is also the dispatcher's piece for the call that is being handled."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        station: ConnectedStation,
+        *,
+        routes: Routes,
+        dispatcher: Dispatcher,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.socket = socket
+        self.station = station
+        self.fence = 0
+        self.intent: Cause | None = None
+        self.messages_in = 0
+        self.messages_out = 0
+        self.last_message_at = clock()
+        self.has_news = True
+        self.must_reload = False
+        self._conversation = ocpp.Conversation(station.version, lenient=station.is_lenient)
+        self._routes = routes
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._clock = clock
+        self._waiting: deque[Waiting] = deque()
+        self._handling: Waiting | None = None
+        self._reply: str | None = None
+        self._rate = TokenBucket(settings.calls_per_second_max, settings.calls_burst_max)
+        self._refusals = TokenBucket(STORED_REFUSALS_PER_MINUTE / 60, STORED_REFUSALS_PER_MINUTE)
+        self._orders: deque[PendingCall] = deque()
+        self._current: PendingCall | None = None
+        self._is_closed = False
+        self._is_held = False
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    def set_leniency(self, *, is_lenient: bool) -> None:
+        """B8: from the next message on."""
+        self.station.is_lenient = is_lenient
+        self._conversation.is_lenient = is_lenient
+
+    # --- from the station -----------------------------------------------------------------------------------
+
+    def receive(self, text: str) -> None:
+        """Take one text off the wire; never waits, never raises for what a station sends."""
+        MESSAGES_IN.inc()
+        self.messages_in += 1
+        self.last_message_at = self._clock()
+        self.has_news = True
+        received = self._conversation.receive(text)
+        if type(received) is ocpp.Call:
+            self._queue(received)
+        elif type(received) is ocpp.Answer:
+            self._on_answer(received)
+        else:
+            self._on_unusable(received)
+        self._slow_down()
+
+    def _on_unusable(self, received: ocpp.Received) -> None:
+        match received:
+            case ocpp.Refused(reply=reply):
+                REFUSED_CALLS.labels(word(received.error.kind, self.station.version)).inc()
+                if self._refusals.take():
+                    self._queue(received)
+                elif reply is not None:
+                    self._send(reply)
+            case ocpp.Duplicate(reply=reply):
+                if reply is not None:
+                    self._send(reply)
+            case ocpp.Late():
+                UNMATCHED_ANSWERS.inc()
+                if self._conversation.is_flooding:
+                    self.shut(1008, "too many answers that nobody asked for", Cause.FLOOD)
+                elif self._refusals.take():
+                    self._queue(received)
+            case _:
+                log.debug("ignored a frame", station=self.station.identity)
+
+    def _queue(self, received: Waiting) -> None:
+        self._waiting.append(received)
+        if self._handling is None:
+            self._next()
+
+    def _next(self) -> None:
+        if self._waiting and not self._is_closed and not self._is_held:
+            self._handling = self._waiting.popleft()
+            self._is_idle.clear()
+            self._dispatcher.submit(self)
+        else:
+            self._is_idle.set()
+
+    def _slow_down(self) -> None:
+        """Back-pressure on a station that sends more than is allowed or than is being answered."""
+        if len(self._waiting) >= self._settings.calls_waiting_max:
+            self.socket.pause()
+        elif not self._rate.take():
+            self.socket.pause()
+            asyncio.get_running_loop().call_later(self._rate.wait_s(), self._speed_up)
+
+    def _speed_up(self) -> None:
+        if len(self._waiting) < self._settings.calls_waiting_max:
+            self.socket.resume()
+
+    # --- handing over to a newer connection -------------------------------------------------------------------
+
+    async def hold(self) -> None:
+        """Take up no further call, and return when the one under way is stored.
+
+        A newer connection then reads what it must know of the station. Were a call of this one stored only after that,
+        the newer one would take its repeat for something new (ROBUSTNESS, promise 2).
+        """
+        self._is_held = True
+        await self.idle()
+
+    def release(self) -> None:
+        """Go on after all: the newer connection did not come about."""
+        self._is_held = False
+        if self._handling is None:
+            self._next()
+
+    async def idle(self) -> None:
+        """Return when no call is being handled."""
+        await self._is_idle.wait()
+
+    # --- the dispatcher's piece -------------------------------------------------------------------------------
+
+    async def handle(self, work: Work) -> None:
+        """Handle the call whose turn it is: its rows and its exchange are noted in `work`, its reply kept."""
+        if self.must_reload:
+            await self._routes.load(work, [self.station])
+            self.must_reload = False
+        match self._handling:
+            case ocpp.Call() as call:
+                await self._handle_call(work, call)
+            case ocpp.Refused() as refused:
+                self._reply = refused.reply
+                self._record_refused(work, refused)
+            case ocpp.Late() as late:
+                self._reply = None
+                self._record(work, FrameOutcome.LATE, from_station=False, answer=late.text, message_id=late.message_id)
+
+    async def _handle_call(self, work: Work, call: ocpp.Call) -> None:
+        try:
+            answer = await self._answer(work, call)
+        except OcppError as error:
+            self._refuse(work, call, error)
+        except Exception:
+            log.exception("handler failed", action=call.action, station=self.station.identity)
+            self._refuse(work, call, OcppError(ErrorKind.INTERNAL, "the central system failed; send it again later"))
+        else:
+            self._reply = frames.result_text(call.message_id, answer)
+            self._record_call(work, call, FrameOutcome.ANSWERED, None)
+
+    async def _answer(self, work: Work, call: ocpp.Call) -> dict[str, Any]:
+        if self.station.registration is not Registration.ACCEPTED and call.action != "BootNotification":
+            # OCPP-J 1.6 errata 3.8: nothing but BootNotification before the station is accepted
+            raise OcppError(ErrorKind.SECURITY, "this station is not accepted yet; an operator must accept it")
+        return await self._routes.handle(work, self.station, call.action, call.payload)
+
+    def _refuse(self, work: Work, call: ocpp.Call, error: OcppError) -> None:
+        """Forget what the handler noted; keep only the exchange with its CALLERROR."""
+        work.discard()
+        code = word(error.kind, self.station.version)
+        REFUSED_CALLS.labels(code).inc()
+        self._reply = frames.error_text(
+            call.message_id, error.kind, error.description, error.details, self.station.version
+        )
+        self._record_call(work, call, FrameOutcome.REFUSED, code)
+
+    def committed(self) -> None:
+        """What was noted is durable: now the answer may leave (ROBUSTNESS promise 1)."""
+        handled, self._handling = self._handling, None
+        if isinstance(handled, ocpp.Call):
+            self._conversation.answered(handled.message_id, self._reply)
+        if self._reply is not None:
+            self._send(self._reply)
+        self._go_on()
+
+    def failed(self) -> None:
+        """Nothing was kept: say so in a CALLERROR, so that the station sends it again."""
+        handled, self._handling = self._handling, None
+        if isinstance(handled, ocpp.Call):
+            self._conversation.answered(handled.message_id, None)
+            error = "could not be stored; send it again later"
+            self._send(frames.error_text(handled.message_id, ErrorKind.INTERNAL, error, {}, self.station.version))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._next()
+        if len(self._waiting) == self._settings.calls_waiting_max // 2:
+            self.socket.resume()
+
+    # --- records ----------------------------------------------------------------------------------------------
+
+    def _record_call(self, work: Work, call: ocpp.Call, outcome: FrameOutcome, code: str | None) -> None:
+        record(
+            work,
+            organisation_id=self.station.organisation_id,
+            station_id=self.station.id,
+            connection_id=self.station.connection_id,
+            at=work.now,
+            from_station=True,
+            action=call.action,
+            message_id=call.message_id,
+            request=call.text,
+            answer=self._reply,
+            answered_at=work.now,
+            outcome=outcome,
+            error_code=code,
+            repairs=call.repairs,
+            violation=call.violation,
+        )
+
+    def _record_refused(self, work: Work, refused: ocpp.Refused) -> None:
+        self._record(
+            work,
+            FrameOutcome.REFUSED if refused.action else FrameOutcome.MALFORMED,
+            from_station=True,
+            action=refused.action,
+            message_id=refused.message_id,
+            request=refused.text,
+            answer=refused.reply,
+            error_code=word(refused.error.kind, self.station.version),
+            violation=refused.error.description if refused.error.kind in SCHEMA_BREACHES else None,
+        )
+
+    def _record(self, work: Work, outcome: FrameOutcome, *, from_station: bool, **parts: Any) -> None:
+        record(
+            work,
+            organisation_id=self.station.organisation_id,
+            station_id=self.station.id,
+            connection_id=self.station.connection_id,
+            at=work.now,
+            from_station=from_station,
+            outcome=outcome,
+            **parts,
+        )
+
+    # --- towards the station ----------------------------------------------------------------------------------
+
+    async def call(self, order: Order) -> Outcome:
+        """Send a call in its turn and wait for its outcome (ROBUSTNESS 20 to 24)."""
+        if self._is_closed:
+            return Disconnected("the connection has ended")
+        if len(self._orders) >= self._settings.commands_waiting_max:
+            return Expired(f"{len(self._orders)} commands wait for this station already; try again later")
+        pending = PendingCall(order)
+        self._orders.append(pending)
+        if self._current is None:
+            self._send_next_call()
+        return await pending.outcome(on_expired=self._drop_order)
+
+    def _drop_order(self, pending: PendingCall) -> None:
+        """Its time in the queue ran out before its turn came."""
+        if pending in self._orders:
+            self._orders.remove(pending)
+
+    def _send_next_call(self) -> None:
+        while self._orders and self._current is None:
+            pending = self._orders.popleft()
+            if not pending.is_settled:
+                self._send_call(pending)
+
+    def _send_call(self, pending: PendingCall) -> None:
+        order = pending.order
+        pending.message_id = str(uuid4())
+        text = self._conversation.call(pending.message_id, order.action, order.payload)
+        pending.text = text
+        pending.sent_at = self._clock()
+        if not self._send(text):
+            self._conversation.give_up(pending.message_id)
+            pending.settle(Disconnected("the connection is closing"))
+            return
+        self._current = pending
+        pending.timer = asyncio.get_running_loop().call_later(order.timeout_s, self._time_out, pending)
+
+    def _time_out(self, pending: PendingCall) -> None:
+        if self._current is pending and pending.message_id is not None:
+            self._conversation.give_up(pending.message_id)
+            self._finish(pending, TimedOut(pending.order.timeout_s), FrameOutcome.TIMED_OUT)
+
+    def _on_answer(self, answer: ocpp.Answer) -> None:
+        pending = self._current
+        if pending is None or pending.message_id != answer.message_id:
+            return
+        pending.answer = answer
+        if answer.error is not None:
+            code, description, details = answer.error
+            self._finish(pending, Refused(code, description, details), FrameOutcome.REFUSED)
+        else:
+            self._finish(pending, Answered(answer.payload or {}), FrameOutcome.ANSWERED)
+
+    def _finish(self, pending: PendingCall, outcome: Outcome, frame: FrameOutcome) -> None:
+        """Free the way for the next call; the outcome is told once its exchange is durable."""
+        self._current = None
+        if pending.timer is not None:
+            pending.timer.cancel()
+        task = asyncio.ensure_future(self._store_outcome(pending, outcome, frame))
+        pending.storing = task
+        if not self._is_closed:
+            self._send_next_call()
+
+    async def _store_outcome(self, pending: PendingCall, outcome: Outcome, frame: FrameOutcome) -> None:
+        async def fill(work: Work) -> None:
+            if isinstance(outcome, Answered):
+                await self._note_answered(work, pending, outcome)
+            self._record_order(work, pending, frame)
+
+        await self._dispatcher.write(fill)
+        pending.settle(outcome)
+
+    async def _note_answered(self, work: Work, pending: PendingCall, outcome: Answered) -> None:
+        order = pending.order
+        try:
+            await self._routes.answered(work, self.station, order.action, order.payload, outcome.payload)
+        except Exception:
+            log.exception("answer handler failed", action=order.action, station=self.station.identity)
+            work.discard()
+
+    def _record_order(self, work: Work, pending: PendingCall, frame: FrameOutcome) -> None:
+        answer = pending.answer
+        self._record(
+            work,
+            frame,
+            from_station=False,
+            action=pending.order.action,
+            message_id=pending.message_id,
+            request=pending.text,
+            answer=answer.text if answer else None,
+            answered_at=work.now if answer else None,
+            error_code=answer.error[0] if answer and answer.error else None,
+            repairs=answer.repairs if answer else (),
+            violation=answer.violation if answer else None,
+        )
+
+    # --- the end ----------------------------------------------------------------------------------------------
+
+    def _send(self, text: str) -> bool:
+        is_sent = self.socket.send_text(text)
+        if is_sent:
+            MESSAGES_OUT.inc()
+            self.messages_out += 1
+        elif self.socket.is_too_slow:
+            self.intent = self.intent or Cause.SLOW_READER
+        return is_sent
+
+    def shut(self, code: int, reason: str, intent: Cause) -> None:
+        """Close from our side; the history will say why."""
+        if self.intent is None and not self._is_closed:
+            self.intent = intent
+            task = asyncio.ensure_future(self.socket.close(code, reason))
+            self._closing = task
+
+    def lost(self) -> None:
+        """The socket is gone: settle what waits."""
+        self._is_closed = True
+        self._waiting.clear()
+        for pending in self._orders:
+            pending.settle(Disconnected("the connection ended before the call's turn"))
+        self._orders.clear()
+        if self._current is not None:
+            self._finish(
+                self._current, Disconnected("the connection ended before the answer"), FrameOutcome.DISCONNECTED
+            )

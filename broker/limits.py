@@ -1,0 +1,64 @@
+"""Rates: token buckets, for one thing or for many keys."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+
+class TokenBucket:
+    """`rate_per_s` on average, `burst` at once."""
+
+    __slots__ = ("_at", "_burst", "_now", "_rate", "_tokens")
+
+    def __init__(self, rate_per_s: float, burst: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate_per_s
+        self._burst = burst
+        self._tokens = burst
+        self._now = now
+        self._at = now()
+
+    def take(self) -> bool:
+        """Whether one more is allowed now; a refused one costs nothing."""
+        now = self._now()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def has_one(self) -> bool:
+        """Whether `take` would succeed now."""
+        elapsed = self._now() - self._at
+        return min(self._burst, self._tokens + elapsed * self._rate) >= 1
+
+    def wait_s(self) -> float:
+        """How long until the next is allowed."""
+        return max(0.0, (1 - self._tokens) / self._rate)
+
+
+class Buckets:
+    """A bucket for each key; the least recently used keys are forgotten above `keys_max`."""
+
+    def __init__(
+        self, rate_per_s: float, burst: float, keys_max: int = 50_000, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate = rate_per_s
+        self._burst = burst
+        self._keys_max = keys_max
+        self._now = now
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def may(self, key: str) -> bool:
+        """Whether `take` would succeed now."""
+        bucket = self._buckets.get(key)
+        return bucket is None or bucket.has_one()
+
+    def take(self, key: str) -> bool:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, self._now)
+            if len(self._buckets) > self._keys_max:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key)
+        return bucket.take()

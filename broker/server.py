@@ -1,0 +1,132 @@
+"""B1: the WebSocket host: listens, admits, opens, and drains when it is told to stop."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from broker.admission import Admission, address_of
+from broker.dispatch import Dispatcher
+from broker.node import Node
+from broker.socket import Socket
+from csms.config import UnknownStations
+from csms.routing import find_routes
+from csms.runtime import Runtime
+from csms.station.connections import Cause, record_refused
+
+log = structlog.get_logger(__name__)
+
+
+class Broker:
+    """One broker process; `start` returns the port, `stop` drains."""
+
+    def __init__(self, runtime: Runtime, *, unknown: UnknownStations | None = None, is_demo: bool = False) -> None:
+        self.runtime = runtime
+        self.dispatcher = Dispatcher(runtime.store)
+        self.node = Node(runtime, find_routes(), self.dispatcher)
+        self.admission = Admission(
+            runtime,
+            may_replace=self.node.may_replace,
+            unknown=unknown or runtime.settings.unknown_stations,
+            is_demo=is_demo,
+        )
+        self._server: Server | None = None
+
+    async def start(self) -> int:
+        """Serve; returns the port."""
+        settings = self.runtime.settings
+        self.dispatcher.start()
+        await self.node.start()
+        deflate = ServerPerMessageDeflateFactory(
+            server_max_window_bits=11, client_max_window_bits=11, compress_settings={"memLevel": 4}
+        )
+        self._server = await serve(
+            self._serve,
+            settings.broker_host,
+            settings.broker_port,
+            create_connection=Socket,
+            process_request=self._process_request,
+            select_subprotocol=_select,
+            compression=None,
+            extensions=[deflate] if settings.deflate else None,
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+            close_timeout=settings.close_timeout_s,
+            open_timeout=settings.open_timeout_s,
+            max_size=settings.frame_bytes_max,
+            server_header="csms",
+        )
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    async def _process_request(self, socket: ServerConnection, request: Request) -> Response | None:
+        return await self.admission.process(_ours(socket), request)
+
+    async def _serve(self, connected: ServerConnection) -> None:
+        """One connection, from the end of its handshake to its row's end."""
+        socket = _ours(connected)
+        address = address_of(socket)
+        counts = self.admission.per_address
+        counts[address] = counts.get(address, 0) + 1
+        try:
+            await self._serve_station(socket)
+        finally:
+            counts[address] -= 1
+            if not counts[address]:
+                del counts[address]
+
+    async def _serve_station(self, socket: Socket) -> None:
+        admitted = socket.admitted
+        if admitted is None:
+            return
+        if admitted.version is None:
+            await self._close_without_version(socket, admitted.station.identity, admitted.offered)
+            return
+        connection = await self.node.open(socket, admitted.station, admitted.version, admitted.offered)
+        if connection is None:
+            await socket.close(1013, "the central system is not ready; try again later")
+            return
+        try:
+            socket.deliver_to(connection.receive)
+            await socket.wait_closed()
+        finally:
+            await self.node.close(connection)
+
+    async def _close_without_version(self, socket: Socket, identity: str, offered: str) -> None:
+        """No common version: the handshake is completed without a subprotocol, then closed at once (OCPP-J 2.x 3.2)."""
+        wanted = ", ".join(self.runtime.settings.protocols)
+        async with self.runtime.store.writing() as work:
+            node = self.runtime.settings.node_name
+            await record_refused(work, identity, address_of(socket), offered, Cause.NO_SUBPROTOCOL, 101, node)
+        await socket.close(1002, f"no common OCPP version; offer {wanted}")
+
+    async def stop(self) -> None:
+        """Drain: refuse newcomers, close all with 1001, write their rows, finish what was begun."""
+        self.admission.is_draining = True
+        for connection in list(self.node.connections.values()):
+            connection.shut(1001, "the broker is shutting down", Cause.BROKER_SHUTDOWN)
+        if self._server is not None:
+            self._server.close(code=1001, reason="the broker is shutting down")
+            try:
+                async with asyncio.timeout(self.runtime.settings.drain_timeout_s):
+                    await self._server.wait_closed()
+            except TimeoutError:
+                log.warning("not all connections closed in time", left=len(self.node.connections))
+        await self.admission.stop()
+        await self.node.stop()
+        await self.dispatcher.stop()
+
+
+def _ours(socket: ServerConnection) -> Socket:
+    if not isinstance(socket, Socket):
+        raise TypeError("the server makes Sockets")
+    return socket
+
+
+def _select(socket: ServerConnection, _offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Already decided by the admission."""
+    admitted = _ours(socket).admitted
+    return Subprotocol(admitted.version) if admitted is not None and admitted.version is not None else None

@@ -1,0 +1,293 @@
+"""The command line: start the system or its parts, and look after an installation."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from pydantic import SecretStr, ValidationError
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from csms.config import Settings, UnknownStations, load_settings
+from csms.exceptions import CsmsError
+from csms.rights import Role
+from simulators.cli import simulate
+
+# Hosts and features are imported inside the commands that need them: `csms --help` answers at once.
+# ruff: noqa: PLC0415
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An OCPP charging station management system.",
+)
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+key_app = typer.Typer(no_args_is_help=True, help="API keys.")
+user_app = typer.Typer(no_args_is_help=True, help="People who may log in.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measurements that anybody can repeat.")
+for name, group in (("db", db_app), ("key", key_app), ("user", user_app), ("bench", bench_app)):
+    app.add_typer(group, name=name)
+
+app.command("simulate")(simulate)
+
+out = Console(soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Run the command line; expected refusals are one line and exit code 1."""
+    try:
+        app()
+    except CsmsError as error:
+        raise SystemExit(f"csms: {error.detail}") from None
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except ValidationError as error:
+        lines = [f"  CSMS_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        raise SystemExit("\n".join(["These settings are not right:", *lines])) from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+# --- the system and its parts ---------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    demo: Annotated[
+        bool, typer.Option(help="Accept unregistered stations and add simulated ones that charge.")
+    ] = False,
+) -> None:
+    """Start everything in one process: broker, API and jobs."""
+    from csms.launch.process import ALL_PARTS
+
+    _start(ALL_PARTS, demo=demo)
+
+
+@app.command()
+def broker() -> None:
+    """Start only the broker: stations connect here. Needs CSMS_BUS_URL to be reached by other processes."""
+    from csms.launch.process import Part
+
+    _start({Part.BROKER})
+
+
+@app.command()
+def api() -> None:
+    """Start only the API."""
+    from csms.launch.process import Part
+
+    _start({Part.API})
+
+
+@app.command()
+def worker() -> None:
+    """Start only the jobs: escalation, windows, retention and what else is due."""
+    from csms.launch.process import Part
+
+    _start({Part.WORKER})
+
+
+def _start(parts: Any, *, demo: bool = False) -> None:
+    from csms.platform.operations.logs import configure_logs
+
+    settings = _settings()
+    configure_logs(settings)
+    _run(_serve(settings, parts, demo=demo))
+
+
+async def _serve(settings: Settings, parts: Any, *, demo: bool) -> None:
+    from csms.launch.demo import demo_stations
+    from csms.launch.process import prepare, running, until_stopped
+    from csms.launch.welcome import welcome
+
+    await prepare(settings)
+    unknown = UnknownStations.ACCEPT if demo else None
+    async with (
+        demo_stations() as begin_demo,
+        running(settings, parts, unknown=unknown, is_demo=demo) as started,
+    ):
+        if demo:
+            await begin_demo(started)
+        out.print(welcome(started, is_demo=demo))
+        await until_stopped()
+        out.print("Stopping: stations are told, what was begun is finished …")
+    out.print("Stopped.")
+
+
+@app.command()
+def features() -> None:
+    """Show what is built in: every feature, its rows of the feature list, and what it offers."""
+    from csms.features import features as all_features
+
+    table = RichTable(box=None)
+    for heading in ("feature", "rows", "offers", "what"):
+        table.add_column(heading, no_wrap=True)
+    for feature in all_features():
+        table.add_row(feature.path, " ".join(feature.rows), " ".join(feature.parts), feature.title)
+    Console(width=max(out.width, 160), highlight=False).print(table)
+
+
+@app.command()
+def config() -> None:
+    """Print the settings in force; secrets are hidden."""
+    settings = _settings()
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        shown = "(hidden)" if isinstance(value, SecretStr) and name != "database_url" else value
+        if name == "database_url":
+            from sqlalchemy.engine import make_url
+
+            shown = make_url(value.get_secret_value()).render_as_string(hide_password=True)
+        out.print(f"CSMS_{name.upper()}={'' if shown is None else shown}", markup=False)
+
+
+# --- looking after an installation ----------------------------------------------------------------------------
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to the newest schema; safe to repeat."""
+    from csms.launch.process import prepare
+
+    settings = _settings()
+
+    async def act() -> None:
+        made = await prepare(settings)
+        out.print("The database is up to date.")
+        if made is not None:
+            out.print(f"The first administrator's key, also in {settings.data_dir}/admin.key: {made}", markup=False)
+
+    _run(act())
+
+
+@db_app.command("verify-audit")
+def db_verify_audit() -> None:
+    """Check the hash chain of the audit log; exit code 1 if a row was changed."""
+    from csms.platform.audit import verify_all
+
+    async def act() -> None:
+        store = _store()
+        try:
+            async with store.reading() as work:
+                broken = await verify_all(work)
+        finally:
+            await store.close()
+        if broken:
+            raise SystemExit("\n".join(broken))
+        out.print("The audit log is whole.")
+
+    _run(act())
+
+
+@key_app.command("create")
+def key_create(
+    name: Annotated[str, typer.Argument(help="What the key is for; shown in the audit log.")],
+    role: Annotated[Role, typer.Option(help="What it may do.")] = Role.USER,
+    organisation: Annotated[str | None, typer.Option(help="Whose it is; the default one if left out.")] = None,
+    days: Annotated[int | None, typer.Option(help="After how many days it ends.", min=1)] = None,
+) -> None:
+    """Make an API key; it is shown once."""
+    from datetime import timedelta
+
+    from csms.platform.access import create_key
+
+    async def act() -> None:
+        store = _store()
+        try:
+            async with store.writing() as work:
+                owner = await _organisation(work, organisation)
+                expires_at = work.now + timedelta(days=days) if days else None
+                _row, secret = await create_key(work, owner.id, name, role, expires_at=expires_at)
+        finally:
+            await store.close()
+        out.print(secret, markup=False)
+
+    _run(act())
+
+
+@user_app.command("create")
+def user_create(
+    email: str,
+    name: Annotated[str, typer.Option(prompt=True)],
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)],
+    role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.USER,
+    organisation: Annotated[str | None, typer.Option(help="Whose; the default one if left out.")] = None,
+) -> None:
+    """Add a person who may log in."""
+    from csms.platform.access import check_password, create_user, hash_password
+
+    check_password(password, email)
+    password_hash = hash_password(password)
+
+    async def act() -> None:
+        store = _store()
+        try:
+            async with store.writing() as work:
+                owner = await _organisation(work, organisation)
+                await create_user(work, owner.id, email=email, name=name, role=role, password_hash=password_hash)
+        finally:
+            await store.close()
+        out.print(f"{email} may log in now.", markup=False)
+
+    _run(act())
+
+
+@app.command()
+def backup(target: Annotated[Path, typer.Argument(help="The archive to write, as in backup.tar.gz")]) -> None:
+    """Write database and secret key into one archive; safe while the system runs."""
+    from csms.platform.operations.backup import backup as write_backup
+
+    settings = _settings()
+    write_backup(settings, target)
+    out.print(f"Wrote {target}. It holds secrets: keep it where only you read it.", markup=False)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="An archive of `csms backup`")],
+    force: Annotated[bool, typer.Option(help="Overwrite the database that is there.")] = False,
+) -> None:
+    """Bring a backup back; stop the system first."""
+    from csms.platform.operations.backup import restore as read_backup
+
+    read_backup(_settings(), source, force=force)
+    out.print("Restored. Start with `csms run`.")
+
+
+@bench_app.command("broker")
+def bench_broker(
+    connections: Annotated[int, typer.Option(help="Stations at once.", min=1, max=5000)] = 200,
+    seconds: Annotated[float, typer.Option(help="How long each server is measured.", min=1, max=600)] = 10,
+    rounds: Annotated[int, typer.Option(help="How often, in turn; medians are printed.", min=1, max=20)] = 3,
+    database: Annotated[
+        str | None, typer.Option(help="A scratch database's URL; a new SQLite file if left out.")
+    ] = None,
+) -> None:
+    """Messages a second: the broker, validating and storing durably, against a bare WebSocket echo."""
+    from csms.launch.bench import bench_broker as measure
+
+    measure(connections=connections, seconds=seconds, rounds=rounds, database=database, out=out)
+
+
+def _store() -> Any:
+    from csms.features import features as all_features
+    from csms.store import open_store
+
+    all_features()
+    return open_store(_settings().database_url.get_secret_value())
+
+
+async def _organisation(work: Any, name: str | None) -> Any:
+    from csms.platform.organisations import default_organisation, find_organisation
+
+    return await (default_organisation(work) if name is None else find_organisation(work, name))

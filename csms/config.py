@@ -1,0 +1,99 @@
+"""Settings: from `CSMS_…` environment variables or a file named by `CSMS_CONFIG_FILE` (KEY=value lines)."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class UnknownStations(StrEnum):
+    """B9: what becomes of a station that nobody registered."""
+
+    REFUSE = "refuse"
+    HOLD = "hold"
+    ACCEPT = "accept"
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set; every limit has its unit in its name."""
+
+    model_config = SettingsConfigDict(env_prefix="CSMS_", extra="forbid", frozen=True)
+
+    # Storage
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///var/csms.db"), description="sqlite:///path or postgresql://user:password@host/name"
+    )
+    bus_url: SecretStr | None = Field(None, description="nats://host:4222 for several processes; empty: one process")
+    data_dir: Path = Field(Path("var"), description="where files of this installation lie")
+
+    # Secrets; none has a default value, they are made at the first start
+    admin_key: SecretStr | None = Field(None, description="the first administrator's API key; made if empty")
+    secret_key: SecretStr | None = Field(None, description="pepper for stored hashes; kept in data_dir if empty")
+
+    # Broker
+    node_name: str = Field("node-1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the brokers")
+    protocols: list[str] = Field(default_factory=lambda: ["ocpp1.6"], description="subprotocols that are accepted")
+    broker_host: str = "127.0.0.1"
+    broker_port: int = Field(9000, ge=0, le=65535)
+    unknown_stations: UnknownStations = UnknownStations.HOLD
+    pending_stations_max: int = Field(1000, ge=0, description="stations held until an operator accepts them")
+    heartbeat_interval_s: int = Field(300, ge=10, le=86400)
+    ping_interval_s: float = Field(20.0, gt=0, le=3600)
+    ping_timeout_s: float = Field(20.0, gt=0, le=3600)
+    probe_timeout_s: float = Field(
+        5.0, gt=0, le=60, description="a live connection without password is kept if it answers a ping within this"
+    )
+    close_timeout_s: float = Field(5.0, gt=0, le=60)
+    open_timeout_s: float = Field(10.0, gt=0, le=60)
+    frame_bytes_max: int = Field(256 * 1024, ge=1024, le=16 * 1024 * 1024)
+    calls_per_second_max: float = Field(50.0, gt=0, description="sustained calls a second from one station")
+    calls_burst_max: int = Field(100, ge=1)
+    calls_waiting_max: int = Field(32, ge=1, description="calls of one station not yet answered; then reading pauses")
+    connects_per_second_max: float = Field(500.0, gt=0, description="handshakes admitted a second; others get 503")
+    connections_per_address_max: int = Field(20000, ge=1)
+    password_tries_per_minute_max: int = Field(30, ge=1, description="failed logins per address and per identity")
+    reconnects_per_minute_max: int = Field(30, ge=1, description="connections of one identity a minute")
+    call_timeout_s: float = Field(30.0, gt=0, le=600)
+    commands_waiting_max: int = Field(16, ge=1, description="commands queued towards one station")
+    deflate: bool = Field(default=False, description="offer permessage-deflate to stations that ask")
+    drain_timeout_s: float = Field(10.0, gt=0, le=120)
+    offline_after_s: int = Field(300, ge=1, description="a shorter drop and return is no error")
+
+    # API
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=0, le=65535)
+    public_url: str = Field("http://127.0.0.1:8000", description="how users reach the API; used in links")
+    requests_per_minute_max: int = Field(3000, ge=1, description="API requests per key")
+    body_bytes_max: int = Field(1024 * 1024, ge=1024)
+
+    # Messages to people
+    smtp_host: str | None = None
+    smtp_port: int = 587
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_sender: str = "csms@localhost"
+    webhook_allowed_hosts: list[str] = Field(
+        default_factory=list, description='private hosts that webhooks may reach, as JSON: ["10.0.0.5"]'
+    )
+
+    # Retention
+    frames_kept_days: int = Field(90, ge=1)
+    samples_kept_days: int = Field(400, ge=1)
+    events_kept_days: int = Field(30, ge=1, description="how far back live clients may resume")
+    history_kept_days: int = Field(800, ge=1)
+
+    # Logs
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings in force: overrides, then environment, then the file of `CSMS_CONFIG_FILE`."""
+    path = os.environ.get("CSMS_CONFIG_FILE")
+    if path is not None and not Path(path).is_file():
+        raise SystemExit(f"CSMS_CONFIG_FILE names {path}, which does not exist; create it or unset the variable")
+    return Settings(_env_file=path, **overrides)  # type: ignore[arg-type]  # checked by pydantic

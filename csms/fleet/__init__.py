@@ -1,0 +1,1 @@
+"""F rows: what is about many stations at once."""

@@ -1,0 +1,133 @@
+"""One process of the installation: prepares the database, starts the parts asked for, drains when told to stop."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+
+from broker.server import Broker
+from csms.config import Settings, UnknownStations
+from csms.features import offered
+from csms.jobs import Worker
+from csms.platform import audit
+from csms.platform.access import ensure_admin_key
+from csms.platform.organisations import ensure_default
+from csms.platform.retention import prepare_partitions
+from csms.runtime import Runtime, open_runtime
+from csms.store import open_store
+from csms.store.migrate import upgrade
+from datasheet_api.app import create_app
+from datasheet_api.server import ApiServer
+
+log = structlog.get_logger(__name__)
+
+ADMIN_KEY_FILE = "admin.key"
+
+
+class Part(StrEnum):
+    BROKER = "broker"
+    API = "api"
+    WORKER = "worker"
+
+
+ALL_PARTS = frozenset(Part)
+
+
+@dataclass(slots=True)
+class Running:
+    """What was started: the ports are those the system gave, also where 0 was asked for."""
+
+    runtime: Runtime
+    parts: Collection[Part]
+    broker_port: int = 0
+    api_port: int = 0
+    broker: Broker | None = None
+    unknown_stations: UnknownStations = UnknownStations.HOLD
+    notes: list[str] = field(default_factory=list)
+
+
+async def prepare(settings: Settings) -> str | None:
+    """Bring the database up to date and make what a first start needs; returns the administrator's key if made now."""
+    store = open_store(settings.database_url.get_secret_value())
+    try:
+        await upgrade(store.engine)
+        await prepare_partitions(store)
+        async with store.writing() as work:
+            await ensure_default(work)
+            given = settings.admin_key.get_secret_value() if settings.admin_key else None
+            made = await ensure_admin_key(work, given)
+    finally:
+        await store.close()
+    if made is not None:
+        keep_key(settings.data_dir / ADMIN_KEY_FILE, made)
+    return made
+
+
+def keep_key(path: Path, key: str) -> None:
+    """Write a key where only this user reads it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(f"{key}\n")
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    parts: Collection[Part] = ALL_PARTS,
+    *,
+    unknown: UnknownStations | None = None,
+    is_demo: bool = False,
+) -> AsyncIterator[Running]:
+    """Start the parts; at the end of the block they are drained in the opposite order."""
+    async with AsyncExitStack() as stack:
+        runtime = await open_runtime(settings)
+        stack.push_async_callback(runtime.close)
+        audit.install(runtime)
+        started = Running(runtime, parts, unknown_stations=unknown or settings.unknown_stations)
+        if Part.WORKER in parts:
+            worker = Worker(runtime, offered("jobs", "JOBS"))
+            await worker.start()
+            stack.push_async_callback(worker.stop)
+        if Part.BROKER in parts:
+            started.broker = Broker(runtime, unknown=unknown, is_demo=is_demo)
+            started.broker_port = await started.broker.start()
+            stack.push_async_callback(started.broker.stop)
+        if Part.API in parts:
+            app = create_app(runtime)
+            app.openapi()  # takes a second, once: now, before any station waits
+            server = ApiServer(app, settings)
+            started.api_port = await server.start()
+            stack.push_async_callback(server.stop)
+        tune_collector()
+        yield started
+
+
+def tune_collector() -> None:
+    """What lives as long as the process is never looked at again, and new objects less often (PERFORMANCE 4)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+async def until_stopped() -> None:
+    """Return at the first SIGINT or SIGTERM; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await stopped.wait()

@@ -1,0 +1,46 @@
+"""What a started process says of itself: addresses, the key, and calls that work as printed."""
+
+from sqlalchemy.engine import make_url
+
+from csms import __version__
+from csms.launch.process import ADMIN_KEY_FILE, Part, Running
+
+DEMO_STATION = "DEMO-0001"
+
+
+def welcome(started: Running, *, is_demo: bool) -> str:
+    """The text to print once everything is up."""
+    settings = started.runtime.settings
+    url = make_url(settings.database_url.get_secret_value()).render_as_string(hide_password=True)
+    lines = [f"csms {__version__} is running: {', '.join(sorted(started.parts))}", ""]
+    if Part.BROKER in started.parts:
+        policy = started.unknown_stations
+        lines += [
+            f"  stations   ws://{settings.broker_host}:{started.broker_port}/ocpp/{{station_id}}   (ocpp1.6)",
+            f"             unregistered stations: {policy}",
+        ]
+    if Part.API in started.parts:
+        api = f"http://{settings.api_host}:{started.api_port}"
+        lines += [f"  API        {api}/api/v1", f"  reference  {api}/docs"]
+    lines += [f"  database   {url}"]
+    key_path = settings.data_dir / ADMIN_KEY_FILE
+    has_key_file = settings.admin_key is None and key_path.exists()
+    key = f"in {key_path}" if has_key_file else "that of CSMS_ADMIN_KEY" if settings.admin_key else "csms key create"
+    lines += [f"  admin key  {key}", ""]
+    if Part.API in started.parts:
+        shown = f"$(cat {key_path})" if has_key_file else "$CSMS_ADMIN_KEY"
+        lines += _calls(api, shown, is_demo=is_demo)
+    lines.append("Ctrl-C stops: stations are told, connections are closed in the history.")
+    return "\n".join(lines)
+
+
+def _calls(api: str, key: str, *, is_demo: bool) -> list[str]:
+    header = f'-H "Authorization: Bearer {key}"'
+    last = f"{api}/api/v1/stations/{DEMO_STATION}/charge-logs" if is_demo else f"{api}/api/v1/me"
+    return [
+        "Try:",
+        f'  curl -s {header} "{api}/api/v1/stations"',
+        f'  curl -s {header} "{last}"',
+        f'  curl -s "{api}/feeds/geojson"',
+        "",
+    ]

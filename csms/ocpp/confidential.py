@@ -1,0 +1,123 @@
+"""B1: takes passwords and keys out of payloads and texts before they are stored or logged (2.0.1 A01.FR.09)."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+
+MASK: Final = "(hidden)"
+
+_SECRET_NAME: Final = re.compile(r"authorizationkey|password|passphrase|secret|privatekey|simpin", re.IGNORECASE)
+_VALUE_FIELDS: Final = frozenset({"value", "attributeValue", "actualValue"})
+_PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/?#\s:@]*):([^/?#\s]*)(?=@)")
+_MIN_SCRUBBED_CHARS: Final = 4
+
+_ACTIONS: Final = frozenset(
+    {
+        "ChangeConfiguration",
+        "GetConfiguration",
+        "GetDiagnostics",
+        "GetLog",
+        "GetVariables",
+        "NotifyEvent",
+        "NotifyReport",
+        "PublishFirmware",
+        "SetNetworkProfile",
+        "SetVariables",
+        "SignedUpdateFirmware",
+        "UpdateFirmware",
+    }
+)
+_HINTS: Final = ("authorizationkey", "password", "passphrase", "secret", "privatekey", "simpin", '"vpn"', "://", "\\u")
+
+
+def redacted(action: str, payload: Any) -> Any:
+    """Mask the secrets in a request or answer of ``action``; without any, return ``payload`` itself."""
+    return _masked(payload, []) if action in _ACTIONS else payload
+
+
+def secret_values(action: str, payload: Any) -> tuple[str, ...]:
+    """List the secrets in a request of ``action``, to be scrubbed from whatever the peer answers."""
+    found: list[str] = []
+    if action in _ACTIONS:
+        _masked(payload, found)
+    return tuple(found)
+
+
+def scrubbed(text: str, values: Iterable[str]) -> str:
+    """Mask every occurrence of ``values`` in ``text``, also as JSON spells them."""
+    for value in values:
+        if len(value) >= _MIN_SCRUBBED_CHARS:
+            escaped = orjson.dumps(value).decode()[1:-1]
+            text = text.replace(escaped, MASK).replace(value, MASK)
+    return text
+
+
+def redacted_text(text: str, action: str | None = None) -> str:
+    """Mask the secrets in a raw frame; without any, return ``text`` itself.
+
+    ``action`` (known for an answer from its call) lets harmless frames pass at once. A text that speaks
+    of a secret but is no JSON is cut off where it does.
+    """
+    if action is not None and action not in _ACTIONS:
+        return text
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return text
+    try:
+        frame = orjson.loads(text)
+    except ValueError:
+        return _cut_off(text)
+    masked = _masked(frame, [])
+    return text if masked is frame else orjson.dumps(masked).decode()
+
+
+def _cut_off(text: str) -> str:
+    found = _SECRET_NAME.search(text)
+    text = text if found is None else text[: found.end()] + MASK
+    return _PASSWORD_IN_URL.sub(rf"\1:{MASK}", text)
+
+
+def _masked(value: Any, found: list[str], *, is_secret: bool = False) -> Any:
+    """Rebuild ``value`` with its secrets masked; the same object when it has none.
+
+    ``is_secret`` says that the setting around names a secret, so that its value fields are masked.
+    """
+    if isinstance(value, str):
+        return _PASSWORD_IN_URL.sub(lambda match: _masked_url(match, found), value) if "://" in value else value
+    if isinstance(value, list):
+        items = [_masked(item, found, is_secret=is_secret) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if not isinstance(value, dict):
+        return value
+    is_secret = is_secret or _names_secret(value)
+    fields = {name: _masked_field(name, item, found, is_secret=is_secret) for name, item in value.items()}
+    return fields if any(fields[name] is not item for name, item in value.items()) else value
+
+
+def _masked_field(name: Any, item: Any, found: list[str], *, is_secret: bool) -> Any:
+    if item is None or isinstance(item, bool):
+        return item
+    is_hidden = (is_secret and name in _VALUE_FIELDS) or (
+        isinstance(name, str) and _SECRET_NAME.search(name) is not None
+    )
+    if is_hidden and not isinstance(item, dict | list):
+        found.append(str(item))
+        return MASK
+    if name == "vpn" and isinstance(item, dict) and isinstance(item.get("key"), str):  # SetNetworkProfile
+        found.append(item["key"])
+        item = {**item, "key": MASK}
+    return _masked(item, found, is_secret=is_secret)
+
+
+def _names_secret(value: dict[Any, Any]) -> bool:
+    """Whether a setting is a secret: 1.6 calls it by ``key``, 2.x by ``variable.name``."""
+    variable = value.get("variable")
+    names = (value.get("key"), variable.get("name") if isinstance(variable, dict) else None)
+    return any(isinstance(name, str) and _SECRET_NAME.search(name) is not None for name in names)
+
+
+def _masked_url(match: re.Match[str], found: list[str]) -> str:
+    found.append(match[2])
+    return f"{match[1]}:{MASK}"

@@ -1,0 +1,1 @@
+"""P rows: organisations, access, audit, operation."""

@@ -1,0 +1,154 @@
+"""How a feature says which station messages it handles: routes as data, found by `csms.features`.
+
+A feature's `ocpp.py` offers any of:
+
+    ROUTES = (Route(Version.V16, "Heartbeat", heartbeat), …)      station calls that it answers
+    OBSERVES = (Observe(Version.V16, "BootNotification", closes_zombies), …)   wants to know of a call
+    ANSWERED = (Answered(Version.V16, "Reset", reset_answered), …)  answers to our calls that it stores
+    async def load(work, stations): …       fills the memory of stations that connect, many at once
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from csms.features import offered
+from csms.ocpp.errors import ErrorKind, OcppError
+from csms.ocpp.versions import Version
+from csms.store import Work
+
+Payload = dict[str, Any]
+T = TypeVar("T")
+
+
+class Registration(StrEnum):
+    """Whether the operator lets the station work; OCPP's RegistrationStatus."""
+
+    ACCEPTED = "accepted"
+    PENDING = "pending"
+    REJECTED = "rejected"
+
+
+@dataclass(slots=True, eq=False)
+class ConnectedStation:
+    """A station as the broker holds it in memory while it is connected.
+
+    Handlers read it freely and change it only by `work.after_commit`: a unit that fails leaves no trace.
+    At most one call of a station is handled at a time.
+    """
+
+    id: int
+    organisation_id: int
+    identity: str
+    version: Version
+    registration: Registration
+    connection_id: int
+    remote_address: str
+    is_lenient: bool = True
+    is_demo: bool = False
+    heartbeat_interval_s: int = 300
+    memory: dict[type, Any] = field(default_factory=dict)
+
+    def recall(self, kind: type[T]) -> T:
+        """What a feature's `load` put there; made empty if it put nothing."""
+        found = self.memory.get(kind)
+        if found is None:
+            found = self.memory[kind] = kind()
+        return found
+
+
+Handler = Callable[[Work, ConnectedStation, Payload], Awaitable[Payload]]
+"""Answers a station's call: returns the CALLRESULT's payload or raises OcppError. Notes rows with
+`work.insert` and `work.change`; reads, if it must, with `work.session`. No socket, no clock but `work.now`."""
+
+Observer = Callable[[Work, ConnectedStation, Payload], Awaitable[None]]
+"""Runs after the handler of a call, in the same unit of work."""
+
+AnswerHandler = Callable[[Work, ConnectedStation, Payload, Payload], Awaitable[None]]
+"""Stores what a station answered to our call: request payload, answer payload."""
+
+Loader = Callable[[Work, Sequence[ConnectedStation]], Awaitable[None]]
+"""Fills `station.memory` for stations that connect, with one query for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    version: Version
+    action: str
+    handle: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    version: Version
+    action: str
+    observe: Observer
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    version: Version
+    action: str
+    handle: AnswerHandler
+
+
+class Routes:
+    """What all features together handle, looked up by version and action."""
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        observes: Iterable[Observe] = (),
+        answered: Iterable[Answered] = (),
+        loaders: Iterable[Loader] = (),
+    ) -> None:
+        self._handlers: dict[tuple[Version, str], Handler] = {}
+        self._observers: dict[tuple[Version, str], list[Observer]] = {}
+        self._answered: dict[tuple[Version, str], list[AnswerHandler]] = {}
+        self._loaders = list(loaders)
+        for route in routes:
+            key = route.version, route.action
+            if key in self._handlers:
+                raise ValueError(f"two features answer {route.action} of {route.version}; one must observe instead")
+            self._handlers[key] = route.handle
+        for observe in observes:
+            self._observers.setdefault((observe.version, observe.action), []).append(observe.observe)
+        for one in answered:
+            self._answered.setdefault((one.version, one.action), []).append(one.handle)
+
+    def is_handled(self, version: Version, action: str) -> bool:
+        return (version, action) in self._handlers
+
+    async def handle(self, work: Work, station: ConnectedStation, action: str, payload: Payload) -> Payload:
+        """Run the handler and its observers; returns the answer's payload.
+
+        Raises OcppError: NotSupported for an action that the standard knows and no feature handles.
+        """
+        key = station.version, action
+        handler = self._handlers.get(key)
+        if handler is None:
+            raise OcppError(ErrorKind.NOT_SUPPORTED, f"{action} is not supported here")
+        answer = await handler(work, station, payload)
+        for observe in self._observers.get(key, ()):
+            await observe(work, station, payload)
+        return answer
+
+    async def answered(
+        self, work: Work, station: ConnectedStation, action: str, request: Payload, answer: Payload
+    ) -> None:
+        """Let features store what a station answered to our call."""
+        for handle in self._answered.get((station.version, action), ()):
+            await handle(work, station, request, answer)
+
+    async def load(self, work: Work, stations: Sequence[ConnectedStation]) -> None:
+        """Fill the memory of stations that connect."""
+        for loader in self._loaders:
+            await loader(work, stations)
+
+
+def find_routes() -> Routes:
+    """The routes of all features."""
+    return Routes(
+        offered("ocpp", "ROUTES"), offered("ocpp", "OBSERVES"), offered("ocpp", "ANSWERED"), offered("ocpp", "load")
+    )

@@ -1,0 +1,104 @@
+"""What one process of the installation is made of: settings, store, bus, outbox; hosts and jobs are given it."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import orjson
+import structlog
+
+from csms.bus import Bus, open_bus
+from csms.calls import BusCalls, StationCalls
+from csms.clock import Clock, system_clock
+from csms.config import Settings
+from csms.features import offered
+from csms.mail import Mailer, open_mailer
+from csms.outbox import Outbox
+from csms.store import Fact, Store, open_store
+from csms.webhooks import open_client
+
+log = structlog.get_logger(__name__)
+
+LIVE_SUBJECT = "live"
+"""Events are announced on `live.<organisation id>` as JSON, right after their commit."""
+
+
+@dataclass(slots=True)
+class Runtime:
+    settings: Settings
+    store: Store
+    bus: Bus
+    outbox: Outbox
+    calls: StationCalls
+    mailer: Mailer | None
+    http: httpx.AsyncClient
+    secret_key: bytes
+
+    @property
+    def clock(self) -> Clock:
+        return self.store.clock
+
+    async def close(self) -> None:
+        await self.http.aclose()
+        await self.bus.close()
+        await self.store.close()
+
+
+async def open_runtime(settings: Settings, *, clock: Clock = system_clock, mailer: Mailer | None = None) -> Runtime:
+    """Open everything that the settings name; the caller closes it."""
+    store = open_store(settings.database_url.get_secret_value(), clock)
+    bus = open_bus(settings.bus_url.get_secret_value() if settings.bus_url else None)
+    await bus.start()
+    _announce_on(bus, store)
+    return Runtime(
+        settings=settings,
+        store=store,
+        bus=bus,
+        outbox=Outbox(store, offered("jobs", "CONSUMERS")),
+        calls=BusCalls(bus),
+        mailer=mailer or open_mailer(settings),
+        http=open_client(),
+        secret_key=_secret_key(settings),
+    )
+
+
+def _announce_on(bus: Bus, store: Store) -> None:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def publish(facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            news = {
+                "id": str(fact.id),
+                "kind": fact.kind,
+                "station": fact.station,
+                "at": store.clock().isoformat(),
+                "data": fact.data,
+            }
+            await bus.publish(f"{LIVE_SUBJECT}.{fact.organisation_id}", orjson.dumps(news))
+
+    def announce(facts: Sequence[Fact]) -> None:
+        task = asyncio.get_running_loop().create_task(publish(list(facts)))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    store.announce.append(announce)
+
+
+def _secret_key(settings: Settings) -> bytes:
+    """The pepper of stored hashes: from the settings, else a file of the data folder made at the first start."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value().encode()
+    path = settings.data_dir / "secret.key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_private(path, secrets.token_hex(32))
+        log.info("secret key made; back it up with the database", path=str(path))
+    return path.read_text().strip().encode()
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(text)

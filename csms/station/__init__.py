@@ -1,0 +1,1 @@
+"""S rows: one station and all about it, one folder each."""

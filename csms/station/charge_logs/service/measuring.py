@@ -1,0 +1,127 @@
+"""B6, B7: a charge is measured: samples of any measurand, phase and unit, in whatever order they come."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from csms.ocpp.errors import OcppError
+from csms.routing import ConnectedStation
+from csms.station.charge_logs.model import ChargeLog, ChargeState
+from csms.station.charge_logs.rules import LARGEST_CHARGE_WH, Register
+from csms.station.charge_logs.service.ending import UNKNOWN_REASON, estimated_end, revived
+from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, remember
+from csms.station.charge_logs.service.samples import Sample, new_of_charge, new_outside, registers, store_samples
+from csms.station.charge_points import charge_point_id
+from csms.store import Work
+
+PROGRESS_EVERY: Final = timedelta(seconds=30)
+"""How often a running charge's row is brought up to date; its samples are always stored at once."""
+
+Columns = dict[str, Any]
+
+
+async def measure(
+    work: Work, station: ConnectedStation, number: int, transaction: Transaction | None, samples: Sequence[Sample]
+) -> None:
+    """Store samples, each once; of a charge if `transaction` is given."""
+    if transaction is None:
+        await _outside(work, station, number, samples)
+        return
+    new = await new_of_charge(work, transaction.id, transaction.last_sample_at, samples)
+    store_samples(work, station, number, transaction.id, new)
+    if not new:
+        return
+    if transaction.is_open and transaction.abandoned_at is not None:
+        transaction = await _as_stored(work, transaction, is_alive=_newest(new) > transaction.abandoned_at)
+    if transaction.is_open:
+        after = _advanced(work, transaction, new)
+    else:
+        after = replace(transaction, last_sample_at=max(_newest(new), transaction.last_sample_at or _newest(new)))
+        if transaction.state is ChargeState.ESTIMATED_END:
+            await _estimate_again(work, transaction, new)
+    remember(work, station.recall(OpenTransactions), after)
+
+
+def _newest(samples: Sequence[Sample]) -> datetime:
+    return max(one.measured_at for one in samples)
+
+
+async def _outside(work: Work, station: ConnectedStation, number: int, samples: Sequence[Sample]) -> None:
+    """Values outside of any charge, as those of the clock; number 0 is the station's main meter."""
+    if number != 0:
+        with suppress(OcppError):  # values of a charge point that cannot be are kept all the same
+            await charge_point_id(work, station, number)
+    new = await new_outside(work, station, number, samples)
+    store_samples(work, station, number, None, new)
+    if new:
+        memory, newest = station.recall(OpenTransactions), _newest(new)
+        work.after_commit(lambda: memory.remember_outside(number, newest))
+
+
+async def _as_stored(work: Work, transaction: Transaction, *, is_alive: bool) -> Transaction:
+    """An abandoned charge as it is now; a sample younger than what made it so shows that it goes on."""
+    back = await revived(work, transaction) if is_alive else None
+    if back is not None:
+        return back
+    log = await work.session.get(ChargeLog, transaction.id)
+    if log is None or log.state is ChargeState.RUNNING:
+        return transaction
+    return Transaction.of(log, transaction.last_sample_at)
+
+
+def _advanced(work: Work, transaction: Transaction, samples: Sequence[Sample]) -> Transaction:
+    """A running charge brought up to its newest sample."""
+    after = _measured(transaction, samples)
+    if transaction.progress_at is None or work.now - transaction.progress_at >= PROGRESS_EVERY:
+        after = replace(after, progress_at=work.now)
+        work.change(ChargeLog, transaction.id, **_progress(after, samples))
+    return after
+
+
+def _measured(transaction: Transaction, samples: Sequence[Sample]) -> Transaction:
+    newest = transaction.last_sample_at
+    tally = replace(transaction.tally)
+    is_whole = transaction.is_whole
+    for one in sorted(samples, key=lambda sample: sample.measured_at):
+        is_late = newest is not None and one.measured_at < newest
+        newest = one.measured_at if newest is None else max(newest, one.measured_at)
+        register_wh = one.measures.energy_wh
+        if register_wh is None:
+            continue
+        is_absurd = register_wh - transaction.meter_start_wh > LARGEST_CHARGE_WH
+        if is_late or is_absurd:
+            is_whole = False
+        else:
+            tally.add(Register(one.measured_at, register_wh))
+    return replace(
+        transaction,
+        last_sample_at=newest,
+        tally=tally,
+        is_whole=is_whole and not tally.flags,
+    )
+
+
+def _progress(transaction: Transaction, samples: Sequence[Sample]) -> Columns:
+    columns: Columns = {
+        "last_sample_at": transaction.last_sample_at,
+        "last_register_wh": transaction.tally.high_wh,
+        "energy_wh": round(transaction.tally.total_wh),
+    }
+    for one in sorted(samples, key=lambda sample: sample.measured_at):
+        if one.measures.power_w is not None:
+            columns["last_power_w"] = one.measures.power_w
+        if one.measures.soc_percent is not None:
+            columns["last_soc_percent"] = one.measures.soc_percent
+    return columns
+
+
+async def _estimate_again(work: Work, transaction: Transaction, samples: Sequence[Sample]) -> None:
+    """Samples came after the end was estimated: the estimate becomes better."""
+    log = await work.session.get(ChargeLog, transaction.id)
+    if log is None or log.state is not ChargeState.ESTIMATED_END or log.is_corrected:
+        return
+    columns = await estimated_end(work, log, log.stop_reason or UNKNOWN_REASON, extra=registers(samples))
+    columns["flags"] = sorted({*log.flags, *columns["flags"]})
+    work.change(ChargeLog, log.id, **columns)

@@ -1,0 +1,187 @@
+"""B7: what a connected station's handlers know of its charges without asking the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+from sqlmodel import col, func, select
+
+from csms.routing import ConnectedStation
+from csms.station.charge_logs.model import ChargeLog, ChargeState, MeterSample
+from csms.station.charge_logs.rules import Tally
+from csms.store import Work
+
+RECENT: Final = timedelta(minutes=1)
+RECENT_MIN: Final = 8
+RECENT_MAX: Final = 64
+"""Ended charges remembered for repeats of their messages: RECENT_MIN, or more of the last minute."""
+STRANGERS_MAX: Final = 32
+OPEN_MAX: Final = 300
+"""More than a station has charge points; beyond it only a broken one tells of starts without stops."""
+DOUBTFUL_MAX: Final = 64
+STATIONS_A_QUERY: Final = 5000
+AGAIN: Final = "."
+"""Parts the key of a start from what makes it unique, where a clock that was never set repeats its times."""
+SKEW: Final = timedelta(seconds=10)
+"""How far ahead a well-set station clock may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A charge as handlers need it; replaced, never changed."""
+
+    id: int
+    transaction_id: int
+    start_key: str
+    charge_point_number: int
+    token_key: str
+    token_group: str | None
+    started_at: datetime
+    received_at: datetime
+    meter_start_wh: int
+    start_answer: dict[str, Any]
+    state: ChargeState
+    flags: tuple[str, ...]
+    tally: Tally
+    """The energy so far; never changed in place."""
+    energy_wh: int | None = None
+    last_sample_at: datetime | None = None
+    is_whole: bool = False
+    """Whether every sample since the start went through this memory, in order, with a register that never fell."""
+    progress_at: datetime | None = None
+    """When progress was last written to the charge log."""
+    abandoned_at: datetime | None = None
+    stop_key: str | None = None
+    stop_answer: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, log: ChargeLog, last_sample_at: datetime | None) -> Self:
+        return cls(
+            id=log.id,
+            transaction_id=log.transaction_id,
+            start_key=log.start_key,
+            charge_point_number=log.charge_point_number,
+            token_key=log.token_key,
+            token_group=log.token_group,
+            started_at=log.started_at,
+            received_at=log.received_at,
+            meter_start_wh=log.meter_start_wh,
+            start_answer=log.start_answer,
+            state=ChargeState(log.state),
+            flags=tuple(log.flags),
+            tally=_tally_of(log),
+            energy_wh=log.energy_wh,
+            last_sample_at=last_sample_at,
+            abandoned_at=log.abandoned_at,
+            stop_key=log.stop_key,
+            stop_answer=log.stop_answer,
+        )
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is ChargeState.RUNNING
+
+
+def _tally_of(log: ChargeLog) -> Tally:
+    high_wh = log.meter_start_wh if log.last_register_wh is None else log.last_register_wh
+    return Tally(log.last_sample_at or log.started_at, high_wh, float(log.energy_wh or 0))
+
+
+@dataclass(slots=True)
+class OpenTransactions:
+    """The open charges of a station, and those that ended a moment ago."""
+
+    by_transaction_id: dict[int, Transaction] = field(default_factory=dict)
+    loaded_at: datetime | None = None
+    """Every charge begun since then is here, or ended too long ago."""
+    outside_sample_at: dict[int, datetime] = field(default_factory=dict)
+    """The newest sample of each charge point that belongs to no charge."""
+    strangers: dict[int, bool] = field(default_factory=dict)
+    """Transaction ids that are not this station's, and whether they are another's."""
+    doubtful: set[str] = field(default_factory=set)
+    """Starts that were noted but perhaps not kept: looked up when they come again."""
+
+    def open_at(self, number: int) -> list[Transaction]:
+        """The open charges of that charge point, oldest first; more than one only after trouble."""
+        found = [one for one in self.by_transaction_id.values() if one.is_open and one.charge_point_number == number]
+        return sorted(found, key=lambda one: (one.started_at, one.id))
+
+    def with_start(self, key: str) -> Transaction | None:
+        """The newest charge that began with that start."""
+        newest_first = reversed(self.by_transaction_id.values())
+        return next((one for one in newest_first if one.start_key.partition(AGAIN)[0] == key), None)
+
+    def remember(self, transaction: Transaction) -> None:
+        """Put in a charge, new or changed; those that are too many or too old are dropped and looked up if named."""
+        self.by_transaction_id[transaction.transaction_id] = transaction
+        alike = [one for one in self.by_transaction_id.values() if one.is_open is transaction.is_open]
+        kept_max, kept_min = (OPEN_MAX, OPEN_MAX) if transaction.is_open else (RECENT_MAX, RECENT_MIN)
+        for one in alike[: max(0, len(alike) - kept_min)]:
+            if len(alike) <= kept_max and transaction.received_at - one.received_at < RECENT:
+                break
+            del self.by_transaction_id[one.transaction_id]
+            self._looks_up_until(one.received_at)
+
+    def _looks_up_until(self, at: datetime) -> None:
+        if self.loaded_at is not None:
+            self.loaded_at = max(self.loaded_at, at)
+
+    def remember_stranger(self, transaction_id: int, *, is_foreign: bool) -> None:
+        self.strangers[transaction_id] = is_foreign
+        while len(self.strangers) > STRANGERS_MAX:
+            del self.strangers[next(iter(self.strangers))]
+
+    def remember_outside(self, number: int, measured_at: datetime) -> None:
+        before = self.outside_sample_at.get(number)
+        self.outside_sample_at[number] = measured_at if before is None else max(before, measured_at)
+
+    def doubt(self, key: str, now: datetime) -> None:
+        """Look that start up when it comes again; if there are too many of them, every start until now."""
+        if len(self.doubtful) >= DOUBTFUL_MAX:
+            self.doubtful.clear()
+            self._looks_up_until(now)
+        self.doubtful.add(key)
+
+    def may_be_stored(self, key: str, started_at: datetime, now: datetime) -> bool:
+        """Whether a start that is not in memory may nevertheless be in the database."""
+        if self.loaded_at is None or key in self.doubtful:
+            return True
+        return started_at <= self.loaded_at + SKEW or started_at > now
+
+
+def remember(work: Work, memory: OpenTransactions, transaction: Transaction) -> None:
+    """Put the charge into memory once the unit of work is kept."""
+    work.after_commit(lambda: memory.remember(transaction))
+
+
+async def load(work: Work, stations: Sequence[ConnectedStation]) -> None:
+    """Fill `OpenTransactions` of stations that connect: two queries for thousands of them."""
+    for first in range(0, len(stations), STATIONS_A_QUERY):
+        await _load(work, stations[first : first + STATIONS_A_QUERY])
+
+
+async def _load(work: Work, stations: Sequence[ConnectedStation]) -> None:
+    memories = {station.id: station.recall(OpenTransactions) for station in stations}
+    for memory in memories.values():
+        memory.loaded_at = work.now
+    query = select(ChargeLog).where(
+        col(ChargeLog.station_id).in_(memories), col(ChargeLog.state) == ChargeState.RUNNING
+    )
+    logs = (await work.session.exec(query)).all()
+    newest = await newest_samples(work, [log.id for log in logs])
+    for log in logs:
+        memories[log.station_id].remember(Transaction.of(log, newest.get(log.id)))
+
+
+async def newest_samples(work: Work, charge_log_ids: Sequence[int]) -> dict[int, datetime]:
+    """When each of the charges was last measured."""
+    newest: dict[int, datetime] = {}
+    for first in range(0, len(charge_log_ids), STATIONS_A_QUERY):
+        query = (
+            select(MeterSample.charge_log_id, func.max(MeterSample.measured_at))
+            .where(col(MeterSample.charge_log_id).in_(charge_log_ids[first : first + STATIONS_A_QUERY]))
+            .group_by(col(MeterSample.charge_log_id))
+        )
+        newest |= {log_id: at for log_id, at in await work.session.exec(query) if log_id is not None}
+    return newest

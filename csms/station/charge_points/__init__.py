@@ -1,0 +1,31 @@
+"""S3: charge points (EVSEs) and connectors: state, label, EVSE id, plug, power, and what maps and apps still lack."""
+
+from csms.station.charge_points.model import ChargePoint, Connector
+from csms.station.charge_points.rules import ChargePointStatus, Problem, Severity
+from csms.station.charge_points.service import (
+    ChargePoints,
+    KnownChargePoint,
+    charge_point_id,
+    charge_points_of,
+    check_station,
+    connectors_of,
+    get_charge_point,
+    set_status,
+)
+
+NEEDS = ("station.information",)
+__all__ = [
+    "ChargePoint",
+    "ChargePointStatus",
+    "ChargePoints",
+    "Connector",
+    "KnownChargePoint",
+    "Problem",
+    "Severity",
+    "charge_point_id",
+    "charge_points_of",
+    "check_station",
+    "connectors_of",
+    "get_charge_point",
+    "set_status",
+]

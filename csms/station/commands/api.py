@@ -1,0 +1,336 @@
+"""B3: commands over HTTP: one documented operation for every action, short forms for the usual ones, the log."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import Field
+
+from csms.exceptions import Invalid
+from csms.ids import Id
+from csms.ocpp.actions import ACTIONS, Action, to_station
+from csms.ocpp.schema import schema_of
+from csms.ocpp.versions import Version
+from csms.rights import Area, Caller
+from csms.runtime import Runtime
+from csms.station.commands import rules
+from csms.station.commands.model import Command, CommandOutcome
+from csms.station.commands.service import (
+    TIMEOUT_S_MAX,
+    CommandFilter,
+    commands_of,
+    get_command,
+    send,
+    stop_charge,
+    version_of,
+)
+from csms.station.information import StationDep
+from csms.web import (
+    CallerDep,
+    Page,
+    PageDep,
+    PeriodDep,
+    Reading,
+    RuntimeDep,
+    Shown,
+    Strict,
+    may_read,
+    may_write,
+    page_of,
+)
+
+router = APIRouter()
+
+StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
+Number = Annotated[int, Path(ge=1, le=1000, description="the charge point's number (OCPP 1.6: the connector's)")]
+Timeout = Annotated[
+    float | None,
+    Query(ge=1, le=TIMEOUT_S_MAX, description="seconds to wait for the answer; the installation's default if left out"),
+]
+_CAN_SEND: Final = [may_write(Area.OPERATION)]
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    403: {"description": "your role may not operate stations"},
+    404: {"description": "no such station, or no such action in its OCPP version (the detail lists what there is)"},
+    409: {"description": "the station may not be sent this now"},
+    422: {"description": "the body breaks the action's schema; `errors` has its place: `body` and a JSON pointer"},
+}
+
+
+class CallErrorShown(Shown):
+    """The station's CALLERROR, in the words of its OCPP version."""
+
+    code: str = Field(examples=["NotSupported"])
+    description: str
+    details: dict[str, Any]
+
+
+class CommandShown(Shown):
+    """A command and what came of it."""
+
+    id: Id
+    station_id: str = Field(description="the station's OCPP identity", examples=["CP-0001"])
+    action: str = Field(examples=["Reset"])
+    request: dict[str, Any] = Field(description="what was sent; secrets are masked", examples=[{"type": "Soft"}])
+    outcome: CommandOutcome = Field(examples=[CommandOutcome.ANSWERED])
+    payload: dict[str, Any] | None = Field(description="the station's answer", examples=[{"status": "Accepted"}])
+    error: CallErrorShown | None = Field(description="the station's CALLERROR, when `refused`", examples=[None])
+    reason: str | None = Field(description="why there is no answer", examples=[None])
+    timeout_s: float = Field(examples=[30.0])
+    sent_at: datetime = Field(description="when it was handed over to be sent")
+    answered_at: datetime | None = Field(description="when the outcome was known; null while `waiting`")
+    sent_by: str = Field(description="name of the person or key", examples=["operations desk"])
+
+
+class ActionShown(Shown):
+    """An action that can be sent to the station."""
+
+    action: str = Field(examples=["Reset"])
+    purpose: str | None = Field(description="in words", examples=["Restart the station"])
+    profile: str = Field(description="the OCPP feature profile or functional block", examples=["Core"])
+    request_schema: dict[str, Any] = Field(description="JSON Schema (draft 4) of the body")
+    answer_schema: dict[str, Any] = Field(description="JSON Schema (draft 4) of the answer's payload")
+    example: dict[str, Any] | None = Field(description="a valid body")
+
+
+class ActionsShown(Shown):
+    """Everything that can be sent to the station."""
+
+    version: Version
+    actions: list[ActionShown]
+
+
+class RestartKind(StrEnum):
+    SOFT = "soft"
+    HARD = "hard"
+
+
+class Restart(Strict):
+    kind: RestartKind = Field(
+        RestartKind.SOFT, description="soft ends charges in order and reboots; hard reboots at once"
+    )
+
+
+class Start(Strict):
+    token: str = Field(min_length=1, max_length=20, description="who charges: the id tag", examples=["04A2B3C4D5"])
+
+
+class Availability(Strict):
+    state: Literal["operative", "inoperative"] = Field(examples=["inoperative"])
+
+
+async def _filter(
+    action: Annotated[list[str] | None, Query(max_length=30, description="one or several actions")] = None,
+    outcome: Annotated[list[CommandOutcome] | None, Query(max_length=10, description="one or several")] = None,
+) -> CommandFilter:
+    return CommandFilter(frozenset(action or ()), frozenset(outcome or ()))
+
+
+def _shown(command: Command, identity: str) -> CommandShown:
+    fields = command.model_dump(exclude={"station_id"})
+    return CommandShown.model_validate({**fields, "station_id": identity})
+
+
+async def _body(request: Request) -> Any:
+    """The OCPP payload, read as strictly as frames are: no NaN, no lone surrogates, no endless nesting."""
+    text = await request.body()
+    try:
+        return orjson.loads(text or b"{}")
+    except ValueError as error:
+        raise Invalid(f"the body is no JSON: {error}", place="body") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends to the station of the path as the caller, with the time allowed by the query."""
+
+    runtime: Runtime
+    caller: Caller
+    station_id: str
+    timeout_s: float | None
+
+    async def send(self, action: str, payload: Any) -> CommandShown:
+        command = await send(self.runtime, self.caller, self.station_id, action, payload, timeout_s=self.timeout_s)
+        return _shown(command, self.station_id)
+
+
+async def _sender(station_id: StationId, runtime: RuntimeDep, caller: CallerDep, timeout_s: Timeout = None) -> Sender:
+    return Sender(runtime, caller, station_id, timeout_s)
+
+
+SenderDep = Annotated[Sender, Depends(_sender)]
+
+
+def _endpoint(action: str) -> Callable[..., Awaitable[CommandShown]]:
+    async def send_action(request: Request, sender: SenderDep) -> CommandShown:
+        return await sender.send(action, await _body(request))
+
+    return send_action
+
+
+def _body_of(action: str) -> dict[str, Any]:
+    """The OpenAPI description of the body: the action's own schema, which needs no other document."""
+    source = schema_of(Version.V16, action, "request")
+    content = {"schema": source, "example": rules.EXAMPLES[action]}
+    return {"requestBody": {"required": bool(source.get("required")), "content": {"application/json": content}}}
+
+
+def _describe(action: Action) -> None:
+    router.add_api_route(
+        f"/stations/{{station_id}}/commands/{action.name}",
+        _endpoint(action.name),
+        methods=["POST"],
+        operation_id=f"send_{action.name}",
+        name=f"send_{action.name}",
+        summary=f"{action.name}: {rules.PURPOSES[action.name]}",
+        description=(
+            f"Sends `{action.name}` (profile {action.profile}) and waits for the outcome. The body is the OCPP "
+            "payload; the schema shown is that of OCPP 1.6, a station of another version gets its own."
+        ),
+        response_description="What came of it: see `outcome`",
+        dependencies=_CAN_SEND,
+        responses=_PROBLEMS,
+        openapi_extra=_body_of(action.name),
+    )
+
+
+for _action in to_station(Version.V16):
+    _describe(_action)
+
+
+@router.post(
+    "/stations/{station_id}/commands/{action}",
+    dependencies=_CAN_SEND,
+    responses=_PROBLEMS,
+    summary="Send any action of the station's OCPP version",
+    openapi_extra={
+        "requestBody": {"content": {"application/json": {"schema": {"type": "object"}, "example": {"type": "OnIdle"}}}}
+    },
+)
+async def send_any(
+    action: Annotated[str, Path(max_length=64, description="see `command-actions`", examples=["Reset"])],
+    request: Request,
+    sender: SenderDep,
+) -> CommandShown:
+    """The general form of the operations above, for what only other versions of OCPP have."""
+    return await sender.send(action, await _body(request))
+
+
+@router.get(
+    "/stations/{station_id}/commands",
+    dependencies=[may_read()],
+    responses={404: {"description": "no such station"}},
+    summary="The command log, newest first",
+)
+async def list_commands(
+    station: StationDep,
+    work: Reading,
+    page: PageDep,
+    period: PeriodDep,
+    wanted: Annotated[CommandFilter, Depends(_filter)],
+) -> Page[CommandShown]:
+    query = commands_of(station, wanted, start=period.start, end=period.end)
+    rows, next_cursor = await page_of(work, query, page)
+    return Page(items=[_shown(row, station.identity) for row in rows], next_cursor=next_cursor)
+
+
+@router.get(
+    "/stations/{station_id}/commands/{command_id}",
+    dependencies=[may_read()],
+    responses={404: {"description": "no such station or command"}},
+    summary="One command and what came of it",
+)
+async def show_command(command_id: Id, station: StationDep, work: Reading) -> CommandShown:
+    return _shown(await get_command(work, station, command_id), station.identity)
+
+
+@router.get(
+    "/stations/{station_id}/command-actions",
+    dependencies=[may_read()],
+    responses={404: {"description": "no such station"}},
+    summary="What can be sent to the station, with schemas and examples",
+)
+async def list_actions(station: StationDep) -> ActionsShown:
+    version = version_of(station)
+    is_16 = version is Version.V16
+    actions = [
+        ActionShown(
+            action=action.name,
+            purpose=rules.PURPOSES.get(action.name),
+            profile=action.profile,
+            request_schema=schema_of(version, action.name, "request"),
+            answer_schema=schema_of(version, action.name, "response"),
+            example=rules.EXAMPLES[action.name] if is_16 else None,
+        )
+        for action in ACTIONS[version].values()
+        if action.is_to_station
+    ]
+    return ActionsShown(version=version, actions=actions)
+
+
+@router.post(
+    "/stations/{station_id}/restart",
+    dependencies=_CAN_SEND,
+    responses=_PROBLEMS,
+    summary="Restart the station",
+)
+async def restart(body: Restart, sender: SenderDep) -> CommandShown:
+    return await sender.send("Reset", rules.restart_request(is_hard=body.kind is RestartKind.HARD))
+
+
+@router.post(
+    "/stations/{station_id}/charge-points/{number}/start",
+    dependencies=_CAN_SEND,
+    responses=_PROBLEMS,
+    summary="Start charging at a charge point",
+)
+async def start_charging(body: Start, number: Number, sender: SenderDep) -> CommandShown:
+    """`Accepted` means that the station will try; the charge log appears when it has started."""
+    return await sender.send("RemoteStartTransaction", rules.start_request(number, body.token))
+
+
+@router.post(
+    "/stations/{station_id}/charge-points/{number}/unlock",
+    dependencies=_CAN_SEND,
+    responses=_PROBLEMS,
+    summary="Unlock the cable of a charge point",
+)
+async def unlock(number: Number, sender: SenderDep) -> CommandShown:
+    return await sender.send("UnlockConnector", rules.unlock_request(number))
+
+
+@router.post(
+    "/stations/{station_id}/charge-points/{number}/availability",
+    dependencies=_CAN_SEND,
+    responses=_PROBLEMS,
+    summary="Take a charge point out of service, or put it back",
+)
+async def change_availability(
+    body: Availability,
+    number: Annotated[int, Path(ge=0, le=1000, description="the charge point's number; 0 is the whole station")],
+    sender: SenderDep,
+) -> CommandShown:
+    """A charge point that is charging answers `Scheduled` and changes when the charge has ended."""
+    is_operative = body.state == "operative"
+    return await sender.send("ChangeAvailability", rules.availability_request(number, is_operative=is_operative))
+
+
+@router.post(
+    "/charge-logs/{charge_log_id}/stop",
+    dependencies=_CAN_SEND,
+    responses={
+        403: {"description": "your role may not operate stations"},
+        404: {"description": "no such charge"},
+        409: {"description": "the charge has ended already"},
+    },
+    summary="Stop a running charge",
+)
+async def stop_this_charge(
+    charge_log_id: Annotated[Id, Path()], runtime: RuntimeDep, caller: CallerDep, timeout_s: Timeout = None
+) -> CommandShown:
+    """`Accepted` means that the station will stop; the charge log ends when it has."""
+    command, station_id = await stop_charge(runtime, caller, charge_log_id, timeout_s=timeout_s)
+    return _shown(command, station_id)

@@ -1,0 +1,64 @@
+"""B4: the connection history, and the nodes that write it."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, text
+from sqlmodel import Field
+
+from csms.station.connections.rules import Cause, ClosedBy
+from csms.store import BigInt, Owned, Table, UtcDateTime, words
+from csms.store.retention import Kept
+
+
+class Connection(Owned, table=True):
+    """One connection of a station, or one try that was refused in the handshake."""
+
+    __tablename__ = "connection_history"
+    __table_args__ = (
+        Index("ix_connection_history_station", "station_id", "id"),
+        Index(
+            "ix_connection_history_open",
+            "node",
+            postgresql_where=text("closed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    station_id: int | None = Field(default=None, sa_type=BigInt)
+    identity: str = Field(max_length=255)
+    remote_address: str
+    offered: str | None = None
+    """The subprotocols that the station offered, as it wrote them."""
+    protocol: str | None = None
+    node: str
+    opened_at: datetime = Field(sa_type=UtcDateTime)
+    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_message_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    code: str | None = Field(default=None, max_length=4)
+    """The derived close code of FEATURES B4."""
+    closed_by: ClosedBy | None = Field(default=None, sa_type=words(ClosedBy))
+    cause: Cause | None = Field(default=None, sa_type=words(Cause))
+    code_received: int | None = None
+    reason_received: str | None = None
+    code_sent: int | None = None
+    reason_sent: str | None = None
+    network_error: str | None = None
+    http_status: int | None = None
+    """Set where the handshake was refused."""
+    messages_in: int = 0
+    messages_out: int = 0
+    bytes_in: int = Field(default=0, sa_type=BigInt)
+    bytes_out: int = Field(default=0, sa_type=BigInt)
+
+
+KEPT = (Kept(Connection, "history_kept_days"),)
+
+
+class BrokerNode(Table, table=True):
+    """A broker process and its last sign of life."""
+
+    __tablename__ = "broker_node"
+
+    name: str = Field(unique=True)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    alive_at: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,277 @@
+"""B4, B5, S23: writing and reading the connection history."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+from sqlmodel import col, func, or_, select
+
+from csms.exceptions import Conflict
+from csms.platform.organisations import default_organisation
+from csms.station.connections.model import BrokerNode, Connection
+from csms.station.connections.rules import BROKER_REBOOTED, Cause, ClosedBy, Closing, Span, availability
+from csms.station.information import Station
+from csms.store import Fact, Work
+
+REFUSED_ROWS_PER_MINUTE_MAX = 120
+"""Refused handshakes written down in a minute; an attack is counted in the metrics beyond that, not stored."""
+
+DISCONNECT_REQUESTED = "disconnect_requested"
+
+
+@dataclass(slots=True)
+class NodeOpening:
+    """A connection that a node has accepted and now owns."""
+
+    connection_id: int
+    station_id: int
+    identity: str
+    remote_address: str
+    protocol: str
+    offered: str | None
+    opened_at: datetime
+    fence: int = 0
+    """Set by `take_ownership`."""
+
+
+@dataclass(slots=True)
+class NodeClosing:
+    """A connection that has ended."""
+
+    connection_id: int
+    station_id: int | None
+    organisation_id: int
+    identity: str
+    closing: Closing
+    code_received: int | None = None
+    reason_received: str | None = None
+    code_sent: int | None = None
+    reason_sent: str | None = None
+    network_error: str | None = None
+    closed_at: datetime | None = None
+    counters: dict[str, object] = field(default_factory=dict)
+
+
+async def take_ownership(work: Work, openings: Sequence[NodeOpening], node: str) -> dict[int, Station]:
+    """Write the open rows and make these connections the owners of their stations, by a growing fence.
+
+    Returns the stations by id; an opening whose station was deleted meanwhile is left out.
+    """
+    ids = [opening.station_id for opening in openings]
+    query = select(Station).where(col(Station.id).in_(ids)).order_by(col(Station.id)).with_for_update()
+    stations = {station.id: station for station in await work.session.exec(query)}
+    for opening in openings:
+        station = stations.get(opening.station_id)
+        if station is not None:
+            _open(work, station, opening, node)
+    return stations
+
+
+def _open(work: Work, station: Station, opening: NodeOpening, node: str) -> None:
+    station.fence += 1
+    opening.fence = station.fence
+    if not station.is_online:
+        station.online_since = work.now
+    station.is_online = True
+    station.offline_since = None
+    station.last_seen_at = work.now
+    station.connection_id = opening.connection_id
+    station.protocol = opening.protocol
+    station.remote_address = opening.remote_address
+    work.session.add(
+        Connection(
+            id=opening.connection_id,
+            organisation_id=station.organisation_id,
+            station_id=station.id,
+            identity=station.identity,
+            remote_address=opening.remote_address,
+            offered=opening.offered,
+            protocol=opening.protocol,
+            node=node,
+            opened_at=opening.opened_at,
+        )
+    )
+    work.emit(opened(station, opening.protocol))
+
+
+def opened(station: Station, protocol: str) -> Fact:
+    return Fact(
+        kind="station_connected",
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        station=station.identity,
+        data={"protocol": protocol},
+    )
+
+
+def request_disconnect(work: Work, station: Station) -> None:
+    """Ask the node that holds the station's socket to close it. Raises Conflict for one that is not connected."""
+    if not station.is_online:
+        raise Conflict("the station is not connected")
+    work.emit(
+        Fact(
+            kind=DISCONNECT_REQUESTED,
+            organisation_id=station.organisation_id,
+            station_id=station.id,
+            station=station.identity,
+            data={"by": work.actor.name},
+        )
+    )
+
+
+async def record_closed(work: Work, closings: Iterable[NodeClosing]) -> None:
+    """Close the rows; a station goes offline only if no newer connection owns it (fencing, ROBUSTNESS 10)."""
+    for one in closings:
+        closed_at = one.closed_at or work.now
+        work.change(
+            Connection,
+            one.connection_id,
+            closed_at=closed_at,
+            code=one.closing.code,
+            closed_by=one.closing.closed_by,
+            cause=one.closing.cause,
+            code_received=one.code_received,
+            reason_received=one.reason_received,
+            code_sent=one.code_sent,
+            reason_sent=one.reason_sent,
+            network_error=one.network_error,
+            **one.counters,
+        )
+        await _go_offline(work, one, closed_at)
+
+
+async def _go_offline(work: Work, one: NodeClosing, closed_at: datetime) -> None:
+    if one.station_id is None:
+        return
+    gone = await work.session.exec(
+        update(Station)
+        .where(col(Station.id) == one.station_id, col(Station.connection_id) == one.connection_id)
+        .values(is_online=False, offline_since=closed_at, online_since=None, connection_id=None)
+    )
+    if gone.rowcount:
+        work.emit(
+            Fact(
+                kind="station_disconnected",
+                organisation_id=one.organisation_id,
+                station_id=one.station_id,
+                station=one.identity,
+                data={"code": one.closing.code, "cause": one.closing.cause, "closed_by": one.closing.closed_by},
+            )
+        )
+
+
+async def record_refused(  # noqa: PLR0917  # the parts of one row
+    work: Work, identity: str, remote_address: str, offered: str | None, cause: Cause, status: int, node: str
+) -> None:
+    """A row for a handshake that was refused; it belongs to the station's organisation, else to the default one."""
+    station = (await work.session.exec(select(Station).where(Station.identity == identity))).first()
+    owner = station.organisation_id if station else (await default_organisation(work)).id
+    work.session.add(
+        Connection(
+            organisation_id=owner,
+            station_id=station.id if station else None,
+            identity=identity[:255],
+            remote_address=remote_address,
+            offered=offered[:255] if offered else None,
+            node=node,
+            opened_at=work.now,
+            closed_at=work.now,
+            code="1002" if cause is Cause.NO_SUBPROTOCOL else "1008",
+            closed_by=ClosedBy.BROKER,
+            cause=cause,
+            http_status=status,
+        )
+    )
+
+
+async def node_is_alive(work: Work, name: str, *, started_at: datetime | None = None) -> None:
+    """The node's sign of life; `started_at` at its start."""
+    node = (await work.session.exec(select(BrokerNode).where(BrokerNode.name == name))).first()
+    if node is None:
+        node = BrokerNode(name=name, started_at=work.now, alive_at=work.now)
+        work.session.add(node)
+    node.alive_at = work.now
+    node.started_at = started_at or node.started_at
+
+
+async def close_left_open(work: Work, nodes: Sequence[str]) -> int:
+    """B5: close with `0001` what these nodes left open when they died. Returns how many there were."""
+    query = select(Connection).where(col(Connection.closed_at).is_(None), col(Connection.node).in_(nodes))
+    left = (await work.session.exec(query)).all()
+    closing = Closing(BROKER_REBOOTED, ClosedBy.BROKER, Cause.BROKER_REBOOTED)
+    await record_closed(
+        work,
+        [
+            NodeClosing(
+                connection_id=one.id,
+                station_id=one.station_id,
+                organisation_id=one.organisation_id,
+                identity=one.identity,
+                closing=closing,
+                closed_at=one.last_message_at or one.opened_at,
+            )
+            for one in left
+        ],
+    )
+    return len(left)
+
+
+async def close_of_dead_nodes(work: Work, silent_for: timedelta) -> int:
+    """The same for nodes that gave no sign of life for that long."""
+    query = select(BrokerNode.name).where(BrokerNode.alive_at < work.now - silent_for)
+    dead = (await work.session.exec(query)).all()
+    return await close_left_open(work, dead) if dead else 0
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfConnection:
+    day: datetime
+    availability: float
+    by_code: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """`whole` is None where the station did not exist yet in that time."""
+
+    whole: float | None
+    days: list[DayOfConnection]
+
+
+async def availability_of(work: Work, station: Station, start: datetime, end: datetime) -> Availability:
+    """How much of [start, end) the station was connected, as a whole and by UTC day; from its registration on."""
+    query = select(Connection).where(
+        col(Connection.station_id) == station.id,
+        col(Connection.http_status).is_(None),
+        Connection.opened_at < end,
+        or_(col(Connection.closed_at).is_(None), col(Connection.closed_at) > start),
+    )
+    rows = (await work.session.exec(query)).all()
+    spans = [Span(row.opened_at, row.closed_at) for row in rows]
+    first, last = max(start, station.created_at), min(end, work.now)
+    days = []
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day < last:
+        since, until = max(day, first), min(day + timedelta(days=1), last)
+        if since < until:
+            codes = Counter(row.code for row in rows if row.code and row.closed_at and since <= row.closed_at < until)
+            days.append(DayOfConnection(day, availability(spans, since, until), dict(codes)))
+        day += timedelta(days=1)
+    return Availability(availability(spans, first, last) if first < last else None, days)
+
+
+async def count_by_code(work: Work, station: Station, start: datetime, end: datetime) -> dict[str, int]:
+    """How often the station's connections ended with which code in that time."""
+    query = (
+        select(Connection.code, func.count(col(Connection.id)))
+        .where(
+            col(Connection.station_id) == station.id,
+            col(Connection.code).is_not(None),
+            col(Connection.closed_at) >= start,
+            col(Connection.closed_at) < end,
+        )
+        .group_by(col(Connection.code))
+    )
+    return {str(code): count for code, count in (await work.session.exec(query)).all()}

@@ -1,0 +1,18 @@
+"""S5: errors that stations tell of, and stations that are offline for too long."""
+
+from csms.station.errors.model import StationError
+from csms.station.errors.rules import Resolution, Severity, Source, began_at
+from csms.station.errors.service import OpenErrors, get_error, open_error_counts, window_of
+
+NEEDS = ("station.charge_points", "station.information", "station.maintenance_windows")
+__all__ = [
+    "OpenErrors",
+    "Resolution",
+    "Severity",
+    "Source",
+    "StationError",
+    "began_at",
+    "get_error",
+    "open_error_counts",
+    "window_of",
+]

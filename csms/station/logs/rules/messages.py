@@ -1,0 +1,272 @@
+"""S10: what stations tell, in words: every action of OCPP 1.6 that they send."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from csms.station.logs.rules.words import (
+    Level,
+    Payload,
+    Words,
+    at_place,
+    card_of,
+    kwh,
+    place_of,
+    said,
+    sentence,
+    status_of,
+    vendor_of,
+)
+
+_REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "Blocked": (
+        "it is blocked",
+        "The card is blocked in the list of tokens.",
+        "Unblock it if its holder may charge.",
+    ),
+    "Expired": ("it has expired", "The card's last day has passed.", "Prolong it if its holder may charge."),
+    "Invalid": (
+        "it is unknown",
+        "The card is not in the list of tokens, or may not charge here.",
+        "Add the card if its holder may charge.",
+    ),
+    "ConcurrentTx": (
+        "it is charging elsewhere",
+        "The card may charge at one place at a time, and another charge of it is running.",
+        "Stop the other charge if it was forgotten.",
+    ),
+}
+
+
+def _verdict(answer: Payload) -> str:
+    info = answer.get("idTagInfo")
+    return status_of(info) if isinstance(info, Mapping) else "Accepted"
+
+
+def _refusal(verdict: str) -> tuple[str, str, str]:
+    known = _REFUSALS.get(verdict)
+    return known or (f"«{verdict}»", "The answer is not one that OCPP 1.6 knows.", "Look at the raw frame.")
+
+
+def _authorize(request: Payload, answer: Payload) -> Words:
+    verdict = _verdict(answer)
+    if verdict == "Accepted":
+        return Words(sentence(f"{card_of(request)} was accepted."))
+    short, why, what = _refusal(verdict)
+    return Words(sentence(f"{card_of(request)} was refused: {short}."), Level.WARNING, why, what)
+
+
+def _boot(request: Payload, answer: Payload) -> Words:
+    make = " ".join(said(request.get(name, "")) for name in ("chargePointVendor", "chargePointModel")).strip()
+    firmware = f", firmware {said(request['firmwareVersion'])}" if request.get("firmwareVersion") else ""
+    started = f"The station started ({make or 'make unknown'}{firmware})"
+    status = answer.get("status")
+    if status == "Pending":
+        why = "It is not registered, or nobody has accepted it yet."
+        return Words(f"{started} and waits to be accepted.", Level.WARNING, why, "Accept it if it is yours.")
+    if status == "Rejected":
+        return Words(
+            f"{started} and was rejected.", Level.WARNING, "It is set to rejected.", "Accept it if it is yours."
+        )
+    return Words(f"{started}.")
+
+
+_FAULTS: Final[Mapping[str, str]] = {
+    "ConnectorLockFailure": "the plug cannot be locked or unlocked",
+    "EVCommunicationError": "the communication with the car fails",
+    "GroundFailure": "the earth-leakage protection has tripped",
+    "HighTemperature": "it is too hot inside",
+    "InternalError": "hardware or software failed inside",
+    "LocalListConflict": "the station's own card list contradicts the answer it got",
+    "OtherError": "another fault",
+    "OverCurrentFailure": "the over-current protection has tripped",
+    "PowerMeterFailure": "the meter cannot be read",
+    "PowerSwitchFailure": "the power switch (contactor) fails",
+    "ReaderFailure": "the card reader fails",
+    "ResetFailure": "the restart failed",
+    "UnderVoltage": "the voltage is too low",
+    "OverVoltage": "the voltage is too high",
+    "WeakSignal": "the mobile signal is weak",
+}
+_FAULT_TASKS: Final[Mapping[str, str]] = {
+    "ConnectorLockFailure": "Unlock the cable; if that fails, send somebody to look at plug and socket.",
+    "GroundFailure": "Have an electrician look at it before it charges again.",
+    "HighTemperature": "Check fans and sun; it may go on by itself when it has cooled down.",
+    "OverCurrentFailure": "Have an electrician look at it before it charges again.",
+    "PowerSwitchFailure": "Take the charge point out of service and have it repaired.",
+    "ReaderFailure": "Charges can be started remotely until the reader is repaired.",
+    "WeakSignal": "Check antenna and SIM card.",
+}
+_STATES: Final[Mapping[str, str]] = {
+    "Available": "is free",
+    "Preparing": "prepares to charge",
+    "Charging": "is charging",
+    "SuspendedEVSE": "offers no power at the moment (limited by the station)",
+    "SuspendedEV": "waits: the car takes no power",
+    "Finishing": "has ended a charge and waits for the cable to be unplugged",
+    "Reserved": "is reserved",
+    "Unavailable": "is out of service",
+    "Faulted": "has a fault",
+}
+
+
+def _state(request: Payload, _answer: Payload) -> Words:
+    subject = sentence(place_of(request))
+    status, code = status_of(request), said(request.get("errorCode", "NoError"))
+    text = f"{subject} {_STATES.get(status, f'reports the state «{status}»')}"
+    extra = " ".join(said(request[name]) for name in ("vendorErrorCode", "info") if request.get(name))
+    if code == "NoError" and status != "Faulted":
+        return Words(f"{text}.")
+    level = Level.ERROR if status == "Faulted" else Level.WARNING
+    fault = _FAULTS.get(code, "the station gives no reason" if code == "NoError" else f"«{code}»")
+    why = f"The station says {code}" + (f" ({extra})." if extra else ".")
+    return Words(f"{text}: {fault}.", level, why, _FAULT_TASKS.get(code, "Look at the station's errors."))
+
+
+def _start(request: Payload, answer: Payload) -> Words:
+    text = f"Charge {said(answer.get('transactionId', ''))} started{at_place(request)} with {card_of(request)}"
+    verdict = _verdict(answer)
+    if verdict == "Accepted":
+        return Words(f"{text}; the meter was at {kwh(request.get('meterStart'))}.")
+    short, why, what = _refusal(verdict)
+    why = f"{why} The station may have begun while it was offline."
+    return Words(f"{text}, but the card was refused: {short}.", Level.WARNING, why, what)
+
+
+_REASONS: Final[Mapping[str, tuple[str, Level]]] = {
+    "Local": ("it was stopped at the station", Level.INFO),
+    "Remote": ("it was stopped remotely", Level.INFO),
+    "EVDisconnected": ("the car was unplugged", Level.INFO),
+    "DeAuthorized": ("the card was refused", Level.WARNING),
+    "UnlockCommand": ("the cable was unlocked remotely", Level.INFO),
+    "SoftReset": ("the station was restarted", Level.INFO),
+    "HardReset": ("the station was restarted at once", Level.WARNING),
+    "Reboot": ("the station restarted by itself", Level.WARNING),
+    "PowerLoss": ("the power failed", Level.WARNING),
+    "EmergencyStop": ("the emergency stop was pressed", Level.ERROR),
+    "Other": ("for another reason", Level.INFO),
+}
+
+
+def _stop(request: Payload, answer: Payload) -> Words:
+    reason = said(request.get("reason", "Local"))  # OCPP 1.6, 6.49: left out means Local
+    because, level = _REASONS.get(reason, (f"«{reason}»", Level.WARNING))
+    charge, meter = said(request.get("transactionId", "")), kwh(request.get("meterStop"))
+    text = f"Charge {charge} ended: {because}; the meter was at {meter}."
+    what = "Check that nobody is in danger, then release the emergency stop." if reason == "EmergencyStop" else None
+    verdict = _verdict(answer)
+    why = None if verdict == "Accepted" else f"The card that stopped it was refused: {_refusal(verdict)[0]}."
+    return Words(text, level, why, what)
+
+
+_MEASURED: Final[Mapping[str, str]] = {
+    "Energy.Active.Import.Register": "meter",
+    "Power.Active.Import": "power",
+    "Current.Import": "current",
+    "Voltage": "voltage",
+    "SoC": "battery",
+    "Temperature": "temperature",
+}
+_SAMPLES_SHOWN: Final = 4
+_DEFAULT_UNITS: Final[Mapping[str, str]] = {"Energy.Active.Import.Register": "Wh"}
+
+
+def _meter_values(request: Payload, _answer: Payload) -> Words:
+    shown: dict[str, str] = {}
+    for sample in _samples(request.get("meterValue")):
+        measurand = sample.get("measurand", "Energy.Active.Import.Register")
+        name = _MEASURED.get(measurand) if isinstance(measurand, str) else None
+        if name and not sample.get("phase"):
+            unit = said(sample.get("unit") or _DEFAULT_UNITS.get(measurand, ""))
+            shown[name] = f"{name} {said(sample.get('value'))} {unit}".strip()
+    values = ", ".join(list(shown.values())[:_SAMPLES_SHOWN]) or "values of other kinds"
+    return Words(sentence(f"{place_of(request)} reports: {values}."))
+
+
+def _samples(meter_value: object) -> Iterator[Payload]:
+    for entry in meter_value if isinstance(meter_value, list) else ():
+        sampled = entry.get("sampledValue") if isinstance(entry, Mapping) else None
+        for sample in sampled if isinstance(sampled, list) else ():
+            if isinstance(sample, Mapping):
+                yield sample
+
+
+_PROGRESS: Final[Mapping[str, tuple[str, Level]]] = {
+    "Idle": ("nothing is under way", Level.INFO),
+    "Uploading": ("the upload runs", Level.INFO),
+    "Uploaded": ("the upload is complete", Level.INFO),
+    "UploadFailed": ("the upload failed", Level.ERROR),
+    "UploadFailure": ("the upload failed", Level.ERROR),
+    "BadMessage": ("the request was not understood", Level.ERROR),
+    "NotSupportedOperation": ("the station does not support this upload", Level.ERROR),
+    "PermissionDenied": ("the server refused the upload", Level.ERROR),
+    "Downloading": ("the download runs", Level.INFO),
+    "Downloaded": ("the download is complete", Level.INFO),
+    "DownloadFailed": ("the download failed", Level.ERROR),
+    "DownloadScheduled": ("the download is planned", Level.INFO),
+    "DownloadPaused": ("the download pauses", Level.INFO),
+    "Installing": ("it is being installed", Level.INFO),
+    "Installed": ("it is installed", Level.INFO),
+    "InstallationFailed": ("the installation failed", Level.ERROR),
+    "InstallRebooting": ("the station restarts to install it", Level.INFO),
+    "InstallScheduled": ("the installation is planned", Level.INFO),
+    "InstallVerificationFailed": ("it was installed and does not work", Level.ERROR),
+    "InvalidSignature": ("its signature is wrong; it was not installed", Level.ERROR),
+    "SignatureVerified": ("its signature is right", Level.INFO),
+}
+_UPLOAD_TASK: Final = "Check address, user name and free space of the server, then ask for it again."
+_FIRMWARE_TASK: Final = "Check the address and the image, then start the update again."
+
+
+def _progress(subject: str, task: str) -> Callable[[Payload, Payload], Words]:
+    def tell(request: Payload, _answer: Payload) -> Words:
+        status = status_of(request)
+        what, level = _PROGRESS.get(status, (f"«{status}»", Level.WARNING))
+        if level is Level.INFO:
+            return Words(f"{subject}: {what}.")
+        return Words(f"{subject}: {what}.", level, f"The station says {status}.", task)
+
+    return tell
+
+
+def _heartbeat(_request: Payload, _answer: Payload) -> Words:
+    return Words("The station is alive.")
+
+
+def _security_event(request: Payload, _answer: Payload) -> Words:
+    why = said(request["techInfo"]) if request.get("techInfo") else None
+    text = f"Security event: {said(request.get('type', 'unknown'))}."
+    return Words(text, Level.WARNING, why, "Check whether somebody tampers with the station.")
+
+
+def _sign_certificate(_request: Payload, answer: Payload) -> Words:
+    if answer.get("status") == "Accepted":
+        return Words("The station asked for a new certificate; it will get one.")
+    text = "The station asked for a new certificate and was refused."
+    return Words(
+        text, Level.WARNING, "No certificate can be issued here for it.", "Install one by hand if it needs one."
+    )
+
+
+def _vendor_message(request: Payload, answer: Payload) -> Words:
+    text = f"The station sent a message of vendor {vendor_of(request)}"
+    if answer.get("status") == "Accepted":
+        return Words(f"{text}.")
+    return Words(f"{text}; nobody here understands it.", Level.INFO, f"It was answered with {status_of(answer)}.")
+
+
+FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
+    "Authorize": _authorize,
+    "BootNotification": _boot,
+    "DataTransfer": _vendor_message,
+    "DiagnosticsStatusNotification": _progress("Diagnostics", _UPLOAD_TASK),
+    "FirmwareStatusNotification": _progress("Firmware", _FIRMWARE_TASK),
+    "Heartbeat": _heartbeat,
+    "LogStatusNotification": _progress("Log", _UPLOAD_TASK),
+    "MeterValues": _meter_values,
+    "SecurityEventNotification": _security_event,
+    "SignCertificate": _sign_certificate,
+    "SignedFirmwareStatusNotification": _progress("Firmware", _FIRMWARE_TASK),
+    "StartTransaction": _start,
+    "StatusNotification": _state,
+    "StopTransaction": _stop,
+}

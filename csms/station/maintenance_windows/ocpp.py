@@ -1,0 +1,5 @@
+"""S16: the windows of connected stations, in memory for the handlers of errors."""
+
+from csms.station.maintenance_windows.service import load_memory
+
+load = load_memory

@@ -1,0 +1,99 @@
+"""The unit of work: what a service reads and writes, all of it committed or none."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from csms.ids import new_id
+from csms.rights import SYSTEM, Caller
+from csms.store.table import Table
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened, delivered after the commit: to consumers at least once, to live pages at once.
+
+    `data` is JSON: what a reader of the event needs, without secrets or personal data.
+    """
+
+    kind: str
+    organisation_id: int
+    station_id: int | None = None
+    station: str | None = None
+    """The station's identity, for live clients."""
+    data: Row = field(default_factory=dict)
+    id: int = field(default_factory=new_id)
+
+
+class Work:
+    """One unit of work.
+
+    Reads go through `session`. Writes go through `session` too (API, jobs), or through `insert` and
+    `change`, which only note the row: on the hot path the rows of many units are then written in bulk.
+    Noted rows are not visible to reads of the same unit.
+    """
+
+    __slots__ = ("_open_session", "_session", "actor", "after", "changes", "facts", "is_prepared", "now", "rows")
+
+    def __init__(self, now: datetime, open_session: Callable[[], AsyncSession], actor: Caller = SYSTEM) -> None:
+        self.now = now
+        self.actor = actor
+        self.rows: dict[type[Table], list[Row]] = {}
+        self.changes: dict[tuple[type[Table], int], Row] = {}
+        self.facts: list[Fact] = []
+        self.after: list[Callable[[], object]] = []
+        self.is_prepared = False
+        self._open_session = open_session
+        self._session: AsyncSession | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session, opened at first use and scoped to the actor's organisation."""
+        if self._session is None:
+            self._session = self._open_session()
+            self._session.info["organisation_id"] = self.actor.organisation_id
+        return self._session
+
+    @property
+    def has_session(self) -> bool:
+        return self._session is not None
+
+    def insert(self, table: type[Table], **values: Any) -> int:
+        """Note a new row, written in bulk at the commit; columns left out are NULL. Returns its id."""
+        row_id: int = values.setdefault("id", new_id())
+        rows = self.rows.get(table)
+        if rows is None:
+            self.rows[table] = [values]
+        else:
+            rows.append(values)
+        return row_id
+
+    def change(self, table: type[Table], row_id: int, **values: Any) -> None:
+        """Note new values for the row with that id; a second change of the same row is merged into the first."""
+        self.changes.setdefault((table, row_id), {}).update(values)
+
+    def emit(self, fact: Fact) -> None:
+        """Note a fact; it is stored with the commit and delivered after it."""
+        self.facts.append(fact)
+
+    def after_commit(self, act: Callable[[], object]) -> None:
+        """Do something in memory once, and only if, the commit has succeeded."""
+        self.after.append(act)
+
+    def discard(self) -> None:
+        """Forget everything noted so far."""
+        self.rows, self.changes, self.facts, self.after = {}, {}, [], []
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+BeforeCommit = Callable[[Work], Awaitable[None]]
+"""A hook that may add rows to a unit that is about to be committed (audit, outbox)."""

@@ -1,0 +1,72 @@
+"""Tables as CSV (RFC 4180) that a spreadsheet may open without running what a station or a person wrote into a cell."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, TypeVar
+
+RowT = TypeVar("RowT")
+Columns = Mapping[str, Callable[[RowT], Any]]
+"""The header of each column and how its cell is read from a row."""
+
+CSV_MEDIA_TYPE = "text/csv"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_ROWS_A_CHUNK = 500
+
+
+def neutral(text: str) -> str:
+    """The text so that no spreadsheet takes it for a formula: an apostrophe before = + - @ tab CR (OWASP)."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def cell(value: object) -> str:
+    """A value as a CSV cell: times in UTC as ISO 8601, nothing as an empty cell, lists joined by commas."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)  # a negative number is no formula
+    return neutral(_words(value))
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, list | tuple | set):
+        return ", ".join(str(one) for one in value)
+    return str(value)
+
+
+def csv_chunks(columns: Columns[RowT], rows: Iterable[RowT], separator: str = ",") -> Iterator[str]:
+    """The table in pieces of some hundred rows, the header first; lines end with CR LF."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator)
+    writer.writerow(columns)
+    for number, row in enumerate(rows, 1):
+        writer.writerow([cell(read(row)) for read in columns.values()])
+        if number % _ROWS_A_CHUNK == 0:
+            yield text.getvalue()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue()
+
+
+def csv_text(columns: Columns[RowT], rows: Iterable[RowT], separator: str = ",") -> str:
+    """The whole table as one text, for lists with a limit."""
+    return "".join(csv_chunks(columns, rows, separator))
+
+
+def wants_csv(accept: str | None) -> bool:
+    """Whether an Accept header names CSV and not JSON before it."""
+    for part in (accept or "").lower().split(","):
+        media_type = part.partition(";")[0].strip()
+        if media_type == CSV_MEDIA_TYPE:
+            return True
+        if media_type in ("application/json", "*/*"):
+            return False
+    return False

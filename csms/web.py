@@ -1,0 +1,202 @@
+"""What features' `api.py` use for HTTP: who asks, the unit of work, the station of the path, pages, problems."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Generic, Protocol, TypeVar
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlmodel import col
+from sqlmodel.sql.expression import SelectOfScalar
+
+from csms.exceptions import Forbidden, Invalid, Unauthorized
+from csms.rights import Area, Caller, Level
+from csms.runtime import Runtime
+from csms.store import Owned, Work
+
+T = TypeVar("T")
+RowT = TypeVar("RowT", bound=Owned)
+PAGE_ROWS_MAX = 500
+
+
+class Strict(BaseModel):
+    """The base of request bodies: unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Shown(BaseModel):
+    """The base of responses: filled from table rows by attribute."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Authenticator(Protocol):
+    """Turns what stands behind `Bearer` into a caller; offered by platform/access, wired by the host."""
+
+    async def authenticate(self, runtime: Runtime, secret: str, remote_address: str) -> Caller:
+        """Raises Unauthorized for an unknown, expired or revoked secret, TooMany above the rate limit."""
+        ...
+
+
+_bearer = HTTPBearer(auto_error=False, description="An API key (`csms key create`) or a login token")
+
+
+def the_runtime(request: Request) -> Runtime:
+    return request.app.state.runtime  # type: ignore[no-any-return]  # Starlette's state is untyped
+
+
+RuntimeDep = Annotated[Runtime, Depends(the_runtime)]
+
+
+async def the_caller(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    """Who is asking; 401 without a valid key or token."""
+    if credentials is None:
+        raise Unauthorized("send `Authorization: Bearer <key>`; an administrator makes keys at /api/v1/keys")
+    authenticator: Authenticator = request.app.state.authenticator
+    address = request.client.host if request.client else ""
+    caller = await authenticator.authenticate(the_runtime(request), credentials.credentials, address)
+    request.state.caller = caller
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(the_caller)]
+
+
+def allow(area: Area, level: Level) -> Callable[[Caller], Awaitable[Caller]]:
+    """A dependency that lets only callers with that level over the area pass; 403 for others."""
+
+    async def check(caller: CallerDep) -> Caller:
+        if not caller.may(area, level):
+            raise Forbidden(f"your role «{caller.role}» lacks {level.name.lower()} over {area}; ask an administrator")
+        return caller
+
+    return check
+
+
+def may_read(area: Area = Area.DATA_ACCESS) -> Any:
+    """Route dependency: `dependencies=[may_read()]`."""
+    return Depends(allow(area, Level.READ))
+
+
+def may_write(area: Area = Area.DATA_ACCESS) -> Any:
+    """Route dependency: `dependencies=[may_write(Area.OPERATION)]`."""
+    return Depends(allow(area, Level.WRITE))
+
+
+async def _reading(runtime: RuntimeDep, caller: CallerDep) -> AsyncIterator[Work]:
+    async with runtime.store.reading(caller) as work:
+        yield work
+
+
+async def _writing(runtime: RuntimeDep, caller: CallerDep) -> AsyncIterator[Work]:
+    async with runtime.store.writing(caller) as work:
+        yield work
+
+
+# scope="function": the commit comes before the response, so that a failed commit is an error and not a 201.
+Reading = Annotated[Work, Depends(_reading, scope="function")]
+Writing = Annotated[Work, Depends(_writing, scope="function")]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list; ask for the next with `cursor=<next_cursor>`."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="null on the last page")
+
+
+class PageQuery(BaseModel):
+    """How much of a list, from where, in which order."""
+
+    limit: int = Field(50, ge=1, le=PAGE_ROWS_MAX, description="rows a page")
+    cursor: str | None = Field(None, max_length=400, description="`next_cursor` of the page before")
+
+
+PageDep = Annotated[PageQuery, Query()]
+
+
+class Period(BaseModel):
+    """A span of time: `from` is inside it, `to` is not; ISO 8601 with a zone."""
+
+    start: AwareDatetime | None = Field(None, alias="from")
+    end: AwareDatetime | None = Field(None, alias="to")
+
+
+def period(
+    start: Annotated[AwareDatetime | None, Query(alias="from", description="not before; ISO 8601 with zone")] = None,
+    end: Annotated[AwareDatetime | None, Query(alias="to", description="before; ISO 8601 with zone")] = None,
+) -> Period:
+    if start is not None and end is not None and end <= start:
+        raise Invalid("`to` must be later than `from`", place="query/to")
+    return Period.model_validate({"from": start, "to": end})
+
+
+PeriodDep = Annotated[Period, Depends(period)]
+
+
+def within(query: SelectOfScalar[T], column: Any, span: Period) -> SelectOfScalar[T]:
+    """Only rows whose time lies in the period."""
+    if span.start is not None:
+        query = query.where(column >= span.start)
+    if span.end is not None:
+        query = query.where(column < span.end)
+    return query
+
+
+async def page_of(
+    work: Work,
+    query: SelectOfScalar[RowT],
+    page: PageQuery,
+    *,
+    by: Any = None,
+    descending: bool = True,
+) -> tuple[Sequence[RowT], str | None]:
+    """One page of the rows that the query selects: keyset paging by (`by`, id), newest first by default.
+
+    `by` is a not-null column of the selected table (its id if left out). Returns rows and the next cursor.
+    """
+    table = query.column_descriptions[0]["entity"]
+    row_id: Any = col(table.id)
+    keys: list[Any] = [row_id] if by is None else [col(by), row_id]
+    if page.cursor is not None:
+        query = query.where(_beyond(keys, _read_cursor(page.cursor, len(keys)), descending=descending))
+    ordered = query.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(page.limit + 1)
+    rows = (await work.session.exec(ordered)).all()
+    if len(rows) <= page.limit:
+        return rows, None
+    last = rows[page.limit - 1]
+    values = [getattr(last, key.key) for key in keys]
+    return rows[: page.limit], _write_cursor(values)
+
+
+def _beyond(keys: list[Any], values: list[Any], *, descending: bool) -> Any:
+    """(a, b) < (x, y), spelled out: row values compare differently on the two databases."""
+    compare = [(key < value) if descending else (key > value) for key, value in zip(keys, values, strict=True)]
+    if len(keys) == 1:
+        return compare[0]
+    return compare[0] | ((keys[0] == values[0]) & compare[1])
+
+
+def _write_cursor(values: Sequence[Any]) -> str:
+    parts = [
+        f"t{v.isoformat()}" if isinstance(v, datetime) else f"i{v}" if isinstance(v, int) else f"s{v}" for v in values
+    ]
+    return base64.urlsafe_b64encode("\n".join(parts).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, count: int) -> list[Any]:
+    readers: dict[str, Callable[[str], Any]] = {"t": datetime.fromisoformat, "i": int, "s": str}
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        values = [readers[part[0]](part[1:]) for part in text.split("\n")]
+    except (binascii.Error, UnicodeDecodeError, ValueError, KeyError, IndexError) as error:
+        raise Invalid("this cursor was not made here; start again without one", place="query/cursor") from error
+    if len(values) != count or any(isinstance(v, datetime) and v.tzinfo is None for v in values):
+        raise Invalid("this cursor belongs to another order; start again without one", place="query/cursor")
+    return values

@@ -1,0 +1,1 @@
+"""The other side of the wire: simulated stations and load tests."""

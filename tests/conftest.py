@@ -1,0 +1,124 @@
+"""Fixtures for all tests: a migrated database on SQLite and on PostgreSQL, the clock, the runtime."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import hypothesis
+import pytest
+
+from csms.clock import FixedClock
+from csms.config import Settings
+from csms.runtime import Runtime, open_runtime
+from csms.store import Store, open_store
+from csms.store.migrate import upgrade
+from tests.servers import PostgresServer, postgres_server
+
+pytest_plugins = ["tests.api_client"]
+
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
+
+DATABASES = os.environ.get("TEST_DATABASES", "sqlite,postgresql").split(",")
+TEMPLATE = f"csms_template_{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for this test process."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "csms.db"
+    _run(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """A migrated database, copied for each test."""
+    _run(_prepare(postgres))
+    return TEMPLATE
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: the fixture that asks may already run inside a loop."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
+async def _prepare(postgres: PostgresServer) -> None:
+    await postgres.create_database(TEMPLATE)
+    await _migrate(postgres.url(TEMPLATE))
+
+
+async def _migrate(url: str) -> None:
+    store = open_store(url)
+    await upgrade(store.engine)
+    await store.close()
+
+
+@pytest.fixture(params=DATABASES)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Tests that use a database run on each kind."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database."""
+    if database_kind == "sqlite":
+        path = tmp_path / "csms.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    template = request.getfixturevalue("postgres_template")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"test_{uuid4().hex}"
+    await server.create_database(name, template)
+    yield server.url(name)
+    await server.drop_database(name)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """Our own clock: it stands still until a test moves it."""
+    return FixedClock()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a fresh installation on free ports."""
+    return Settings.model_validate(
+        {
+            "database_url": database_url,
+            "data_dir": tmp_path / "data",
+            "secret_key": "pepper for tests",
+            "broker_port": 0,
+            "api_port": 0,
+            "webhook_allowed_hosts": ["127.0.0.1"],
+        }
+    )
+
+
+@pytest.fixture
+async def runtime(settings: Settings, clock: FixedClock) -> AsyncIterator[Runtime]:
+    """One process of an installation, without hosts."""
+    opened = await open_runtime(settings, clock=clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def store(runtime: Runtime) -> Store:
+    """The database of the runtime."""
+    return runtime.store

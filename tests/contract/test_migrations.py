@@ -1,0 +1,19 @@
+"""P6: the migrations make exactly the tables that the code has, on both databases."""
+
+import pytest
+
+from csms.store import Store
+from csms.store.migrate import differences, upgrade
+
+
+@pytest.mark.feature("P6")
+async def test_tables_and_migrations_agree(store: Store) -> None:
+    """If this fails after a change of a table: `make migration name="what changed"`."""
+    assert await differences(store.engine) == []
+
+
+@pytest.mark.feature("P6")
+async def test_an_upgrade_of_an_up_to_date_database_does_nothing(store: Store) -> None:
+    await upgrade(store.engine)
+    await upgrade(store.engine)
+    assert await differences(store.engine) == []
