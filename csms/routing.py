@@ -4,7 +4,7 @@ A feature's `ocpp.py` offers any of:
 
     ROUTES = (Route(Version.V16, "Heartbeat", heartbeat), …)      station calls that it answers
     OBSERVES = (Observe(Version.V16, "BootNotification", closes_zombies), …)   wants to know of a call
-    ANSWERED = (Answered(Version.V16, "Reset", reset_answered), …)  answers to our calls that it stores
+    ANSWERED = (Answered(VERSIONS_2, "Reset", reset_answered), …)  answers to our calls that it stores
     async def load(work, stations): …       fills the memory of stations that connect, many at once
 """
 
@@ -74,23 +74,28 @@ Loader = Callable[[Work, Sequence[ConnectedStation]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    version: Version
+    versions: Version | tuple[Version, ...]
     action: str
     handle: Handler
 
 
 @dataclass(frozen=True, slots=True)
 class Observe:
-    version: Version
+    versions: Version | tuple[Version, ...]
     action: str
     observe: Observer
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    version: Version
+    versions: Version | tuple[Version, ...]
     action: str
     handle: AnswerHandler
+
+
+def _keys(route: Route | Observe | Answered) -> list[tuple[Version, str]]:
+    versions = (route.versions,) if isinstance(route.versions, Version) else route.versions
+    return [(version, route.action) for version in versions]
 
 
 class Routes:
@@ -108,14 +113,16 @@ class Routes:
         self._answered: dict[tuple[Version, str], list[AnswerHandler]] = {}
         self._loaders = list(loaders)
         for route in routes:
-            key = route.version, route.action
-            if key in self._handlers:
-                raise ValueError(f"two features answer {route.action} of {route.version}; one must observe instead")
-            self._handlers[key] = route.handle
+            for key in _keys(route):
+                if key in self._handlers:
+                    raise ValueError(f"two features answer {key[1]} of {key[0]}; one must observe instead")
+                self._handlers[key] = route.handle
         for observe in observes:
-            self._observers.setdefault((observe.version, observe.action), []).append(observe.observe)
+            for key in _keys(observe):
+                self._observers.setdefault(key, []).append(observe.observe)
         for one in answered:
-            self._answered.setdefault((one.version, one.action), []).append(one.handle)
+            for key in _keys(one):
+                self._answered.setdefault(key, []).append(one.handle)
 
     def is_handled(self, version: Version, action: str) -> bool:
         return (version, action) in self._handlers

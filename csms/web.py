@@ -89,6 +89,14 @@ def may_write(area: Area = Area.DATA_ACCESS) -> Any:
     return Depends(allow(area, Level.WRITE))
 
 
+def behind(*actions: str) -> dict[str, Any]:
+    """The OCPP actions that a route sends, or whose content it shows: `openapi_extra=behind("GetLog")`.
+
+    The reference page shows them, and the table of all actions (docs/ocpp-actions.md) is made from them.
+    """
+    return {"x-ocpp-actions": list(actions)}
+
+
 async def _reading(runtime: RuntimeDep, caller: CallerDep) -> AsyncIterator[Work]:
     async with runtime.store.reading(caller) as work:
         yield work

@@ -13,6 +13,10 @@ class Version(StrEnum):
     V21 = "ocpp2.1"
 
 
+VERSIONS_2 = (Version.V201, Version.V21)
+"""What 2.0.1 has works over 2.1 too."""
+
+
 def negotiate(
     offered: Sequence[str],
     enabled: Sequence[Version],
