@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 from sqlalchemy import Enum
-from sqlmodel import SQLModel
+from sqlmodel import AutoString, SQLModel
 
 from csms.store.migrate import is_ours
 from csms.store.table import BigInt, Json, UtcDateTime
@@ -16,6 +16,8 @@ def render(kind: str, thing: Any, _autogen: Any) -> str | Literal[False]:
         return f"{type(thing).__name__}()"
     if kind == "type" and isinstance(thing, Enum):
         return f"sa.String(length={thing.length})"
+    if kind == "type" and isinstance(thing, AutoString):
+        return f"sa.String(length={thing.length})" if thing.length else "sa.String()"
     return False
 
 

@@ -232,10 +232,17 @@ def _heartbeat(_request: Payload, _answer: Payload) -> Words:
     return Words("The station is alive.")
 
 
+_USUAL_EVENTS: Final = frozenset({"FirmwareUpdated", "ResetOrReboot", "SettingSystemTime", "StartupOfTheDevice"})
+"""Security events that belong to a station's everyday life, although the standard calls them critical."""
+
+
 def _security_event(request: Payload, _answer: Payload) -> Words:
+    kind = said(request.get("type", "unknown"))
     why = said(request["techInfo"]) if request.get("techInfo") else None
-    text = f"Security event: {said(request.get('type', 'unknown'))}."
-    return Words(text, Level.WARNING, why, "Check whether somebody tampers with the station.")
+    if kind in _USUAL_EVENTS:
+        return Words(f"Security event: {kind}.", Level.INFO, why)
+    what = "Check whether somebody tampers with the station; its security events have all of them."
+    return Words(f"Security event: {kind}.", Level.WARNING, why, what)
 
 
 def _sign_certificate(_request: Payload, answer: Payload) -> Words:
