@@ -86,17 +86,26 @@ async def _row(store: Store) -> Command:
         return (await work.session.exec(select(Command))).one()
 
 
-def test_every_action_of_16_has_a_purpose_and_a_valid_example() -> None:
-    names = {action.name for action in to_station(Version.V16)}
-    assert set(rules.PURPOSES) == names
-    assert set(rules.EXAMPLES) == names
-    assert {name: check(Version.V16, name, "request", rules.EXAMPLES[name]) for name in names} == dict.fromkeys(names)
+def test_every_action_has_a_purpose() -> None:
+    assert set(rules.PURPOSES) == {action.name for version in Version for action in to_station(version)}
 
 
-async def test_every_action_of_16_reaches_the_station_as_it_was_given(
-    api: httpx.AsyncClient, node: Node, station: Station
+@pytest.mark.parametrize("version", list(Version))
+def test_every_action_has_a_valid_example(version: Version) -> None:
+    names = {action.name for action in to_station(version)}
+    examples = rules.EXAMPLES[version]
+    assert set(examples) == names
+    assert {name: check(version, name, "request", examples[name]) for name in names} == dict.fromkeys(names)
+
+
+@pytest.mark.parametrize("version", list(Version))
+async def test_every_action_reaches_the_station_as_it_was_given(
+    api: httpx.AsyncClient, runtime: Runtime, store: Store, version: Version
 ) -> None:
-    for action, payload in rules.EXAMPLES.items():
+    station = await make_station(store, protocol=version.value)
+    node = Node(runtime)
+    await node.hold(station)
+    for action, payload in rules.EXAMPLES[version].items():
         answer = await api.post(_url(station, f"commands/{action}"), json=payload)
         assert answer.status_code == 200, answer.text
         assert answer.json()["outcome"] == "answered"
@@ -108,7 +117,7 @@ async def test_every_action_of_16_reaches_the_station_as_it_was_given(
 async def test_a_limit_of_21_point_4_and_vendor_keys_arrive_unchanged(
     api: httpx.AsyncClient, node: Node, station: Station
 ) -> None:
-    await api.post(_url(station, "commands/SetChargingProfile"), json=rules.EXAMPLES["SetChargingProfile"])
+    await api.post(_url(station, "commands/SetChargingProfile"), json=rules.EXAMPLES[Version.V16]["SetChargingProfile"])
     schedule = node.orders[-1].payload["csChargingProfiles"]["chargingSchedule"]
     assert schedule["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 21.4}]
     vendor = {"vendorId": "com.example", "data": '{"HTTPPort":80,"someKey":21.40}'}
@@ -271,7 +280,7 @@ async def test_the_sweeper_closes_what_a_dead_process_left_and_nothing_else(
 async def test_a_body_that_breaks_the_schema_is_422_with_the_place_and_never_leaves(
     api: httpx.AsyncClient, node: Node, station: Station, store: Store
 ) -> None:
-    bad = {**rules.EXAMPLES["ChangeAvailability"], "type": "Gone"}
+    bad = {**rules.EXAMPLES[Version.V16]["ChangeAvailability"], "type": "Gone"}
     answer = await api.post(_url(station, "commands/ChangeAvailability"), json=bad)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -428,7 +437,7 @@ async def test_only_who_may_operate_stations_of_ones_own_sends(
 
 async def test_the_log_says_who_sent_what_and_is_filtered(api: httpx.AsyncClient, node: Node, station: Station) -> None:
     for action in ("Reset", "ClearCache", "UnlockConnector"):
-        await api.post(_url(station, f"commands/{action}"), json=rules.EXAMPLES[action])
+        await api.post(_url(station, f"commands/{action}"), json=rules.EXAMPLES[Version.V16][action])
     node.outcome = TimedOut(1)
     await api.post(_url(station, "commands/ClearCache"))
     everything = (await api.get(_url(station, "commands"))).json()["items"]
@@ -442,20 +451,28 @@ async def test_the_log_says_who_sent_what_and_is_filtered(api: httpx.AsyncClient
     assert (await api.get(_url(station, "commands/1"))).status_code == 404
 
 
-async def test_openapi_documents_each_action_with_its_own_schema(app: FastAPI) -> None:
+@pytest.mark.parametrize("version", list(Version))
+async def test_openapi_documents_each_action_with_a_schema(app: FastAPI, version: Version) -> None:
     paths = app.openapi()["paths"]
-    for action in to_station(Version.V16):
+    for action in to_station(version):
         operation = paths[f"/api/v1/stations/{{station_id}}/commands/{action.name}"]["post"]
+        shown = next(one for one in Version if action.name in rules.EXAMPLES[one])
         body = operation["requestBody"]["content"]["application/json"]
-        assert body["example"] == rules.EXAMPLES[action.name]
+        assert body["example"] == rules.EXAMPLES[shown][action.name]
         assert body["schema"]["type"] == "object"
         assert operation["summary"].startswith(action.name)
+        assert version.removeprefix("ocpp") in operation["description"]
+        assert operation["x-ocpp-actions"] == [action.name]
 
 
-async def test_what_can_be_sent_is_listed_with_schemas(api: httpx.AsyncClient, station: Station) -> None:
+@pytest.mark.parametrize("version", list(Version))
+async def test_what_can_be_sent_is_listed_with_schemas(api: httpx.AsyncClient, store: Store, version: Version) -> None:
+    station = await make_station(store, protocol=version.value)
     listed = (await api.get(_url(station, "command-actions"))).json()
-    assert listed["version"] == "ocpp1.6"
+    assert listed["version"] == version
+    assert [one["action"] for one in listed["actions"]] == [action.name for action in to_station(version)]
     reset = next(one for one in listed["actions"] if one["action"] == "Reset")
     assert reset["request_schema"]["required"] == ["type"]
-    assert reset["example"] == {"type": "Soft"}
+    assert reset["example"] == rules.EXAMPLES[version]["Reset"]
+    assert all(one["purpose"] for one in listed["actions"])
     assert (await api.get("/api/v1/stations/nobody/command-actions")).status_code == 404

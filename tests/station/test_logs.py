@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from csms.ocpp.actions import ACTIONS, from_station, to_station
 from csms.ocpp.schema import schema_of
 from csms.ocpp.versions import Version
-from csms.station.commands.rules import EXAMPLES
+from csms.station.commands.rules.examples_16 import EXAMPLES_16
 from csms.station.communication_logs import FrameOutcome, record
 from csms.station.information import Station
 from csms.station.logs.rules import Exchange, Level, Words, describe, masked_tag
@@ -299,14 +299,14 @@ def test_what_stations_tell(
         ),
         (
             "SetChargingProfile",
-            EXAMPLES["SetChargingProfile"],
+            EXAMPLES_16["SetChargingProfile"],
             {"status": "Accepted"},
             "Asked to limit charging at charge point 1 to 21.4 A: done.",
             Level.INFO,
         ),
         (
             "ReserveNow",
-            EXAMPLES["ReserveNow"],
+            EXAMPLES_16["ReserveNow"],
             {"status": "Occupied"},
             "Asked to reserve charge point 1 for card …C4D5 until 2026-01-01T12:00:00.000Z: it is occupied.",
             Level.WARNING,
@@ -330,10 +330,10 @@ def test_what_commands_came_to(
 @pytest.mark.parametrize("action", [action.name for action in to_station(Version.V16)])
 def test_every_status_of_every_command_has_words_of_its_own(action: str) -> None:
     statuses = schema_of(Version.V16, action, "response").get("properties", {}).get("status", {}).get("enum", [])
-    texts = [_asked(action, EXAMPLES[action], {"status": status}) for status in statuses]
+    texts = [_asked(action, EXAMPLES_16[action], {"status": status}) for status in statuses]
     assert len({words.text for words in texts}) == len(statuses)
     assert not [words for words in texts if "«" in words.text or f"do {action}" in words.text]
-    failed = describe(Exchange(action, from_station=False, outcome="timed_out", request=EXAMPLES[action]))
+    failed = describe(Exchange(action, from_station=False, outcome="timed_out", request=EXAMPLES_16[action]))
     assert failed.text.endswith(": no answer.")
 
 

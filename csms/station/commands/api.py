@@ -1,6 +1,6 @@
 """B3: commands over HTTP: one documented operation for every action, short forms for the usual ones, the log."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from csms.exceptions import Invalid
 from csms.ids import Id
-from csms.ocpp.actions import ACTIONS, Action, to_station
+from csms.ocpp.actions import ACTIONS
 from csms.ocpp.schema import schema_of
 from csms.ocpp.versions import Version
 from csms.rights import Area, Caller
@@ -38,6 +38,7 @@ from csms.web import (
     RuntimeDep,
     Shown,
     Strict,
+    behind,
     may_read,
     may_write,
     page_of,
@@ -89,11 +90,11 @@ class ActionShown(Shown):
     """An action that can be sent to the station."""
 
     action: str = Field(examples=["Reset"])
-    purpose: str | None = Field(description="in words", examples=["Restart the station"])
+    purpose: str = Field(description="in words", examples=["Restart the station"])
     profile: str = Field(description="the OCPP feature profile or functional block", examples=["Core"])
     request_schema: dict[str, Any] = Field(description="JSON Schema (draft 4) of the body")
     answer_schema: dict[str, Any] = Field(description="JSON Schema (draft 4) of the answer's payload")
-    example: dict[str, Any] | None = Field(description="a valid body")
+    example: dict[str, Any] = Field(description="a valid body")
 
 
 class ActionsShown(Shown):
@@ -171,34 +172,45 @@ def _endpoint(action: str) -> Callable[..., Awaitable[CommandShown]]:
     return send_action
 
 
-def _body_of(action: str) -> dict[str, Any]:
+def _body_of(version: Version, action: str) -> dict[str, Any]:
     """The OpenAPI description of the body: the action's own schema, which needs no other document."""
-    source = schema_of(Version.V16, action, "request")
-    content = {"schema": source, "example": rules.EXAMPLES[action]}
+    source = schema_of(version, action, "request")
+    content = {"schema": source, "example": rules.EXAMPLES[version][action]}
     return {"requestBody": {"required": bool(source.get("required")), "content": {"application/json": content}}}
 
 
-def _describe(action: Action) -> None:
+def _shown_for(versions: Sequence[Version]) -> str:
+    """Which version's schema is shown, and who else has the action."""
+    shown, *others = (version.removeprefix("ocpp") for version in versions)
+    if not others:
+        return f"Only OCPP {shown} has it; its schema is shown."
+    return (
+        f"The schema shown is that of OCPP {shown}; {' and '.join(others)} have it with their own (`command-actions`)."
+    )
+
+
+def _describe(name: str, versions: Sequence[Version]) -> None:
+    profile = ACTIONS[versions[0]][name].profile
     router.add_api_route(
-        f"/stations/{{station_id}}/commands/{action.name}",
-        _endpoint(action.name),
+        f"/stations/{{station_id}}/commands/{name}",
+        _endpoint(name),
         methods=["POST"],
-        operation_id=f"send_{action.name}",
-        name=f"send_{action.name}",
-        summary=f"{action.name}: {rules.PURPOSES[action.name]}",
+        operation_id=f"send_{name}",
+        name=f"send_{name}",
+        summary=f"{name}: {rules.PURPOSES[name]}",
         description=(
-            f"Sends `{action.name}` (profile {action.profile}) and waits for the outcome. The body is the OCPP "
-            "payload; the schema shown is that of OCPP 1.6, a station of another version gets its own."
+            f"Sends `{name}` (profile {profile}) and waits for the outcome. The body is the OCPP payload. "
+            f"{_shown_for(versions)}"
         ),
         response_description="What came of it: see `outcome`",
         dependencies=_CAN_SEND,
         responses=_PROBLEMS,
-        openapi_extra=_body_of(action.name),
+        openapi_extra=_body_of(versions[0], name) | behind(name),
     )
 
 
-for _action in to_station(Version.V16):
-    _describe(_action)
+for _name in sorted(rules.PURPOSES):
+    _describe(_name, [version for version in Version if _name in rules.EXAMPLES[version]])
 
 
 @router.post(
@@ -215,7 +227,7 @@ async def send_any(
     request: Request,
     sender: SenderDep,
 ) -> CommandShown:
-    """The general form of the operations above, for what only other versions of OCPP have."""
+    """The general form of the operations above."""
     return await sender.send(action, await _body(request))
 
 
@@ -255,15 +267,14 @@ async def show_command(command_id: Id, station: StationDep, work: Reading) -> Co
 )
 async def list_actions(station: StationDep) -> ActionsShown:
     version = version_of(station)
-    is_16 = version is Version.V16
     actions = [
         ActionShown(
             action=action.name,
-            purpose=rules.PURPOSES.get(action.name),
+            purpose=rules.PURPOSES[action.name],
             profile=action.profile,
             request_schema=schema_of(version, action.name, "request"),
             answer_schema=schema_of(version, action.name, "response"),
-            example=rules.EXAMPLES[action.name] if is_16 else None,
+            example=rules.EXAMPLES[version][action.name],
         )
         for action in ACTIONS[version].values()
         if action.is_to_station
