@@ -3,9 +3,28 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from csms.calls import Expired, Order, Outcome
 from csms.ocpp import conversation as ocpp
+
+_REPORTS = frozenset({"GetBaseReport", "GetReport"})
+_TRIGGERS = frozenset({"ExtendedTriggerMessage", "TriggerMessage"})
+
+
+def asked_for(order: Order, answer: dict[str, Any]) -> str | None:
+    """The action that the station will call because we asked it to, if it accepted.
+
+    It may do so even before it is accepted itself (OCPP 1.6, 4.2; 2.0.1 B02.FR.02).
+    """
+    if answer.get("status") != "Accepted":
+        return None
+    if order.action in _REPORTS:
+        return "NotifyReport"
+    if order.action not in _TRIGGERS:
+        return None
+    wanted = str(order.payload.get("requestedMessage", ""))
+    return "SignCertificate" if wanted.startswith("Sign") else wanted
 
 
 class PendingCall:

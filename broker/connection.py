@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import structlog
 
-from broker.calls import PendingCall
+from broker.calls import PendingCall, asked_for
 from broker.dispatch import Dispatcher
 from broker.limits import TokenBucket
 from broker.metrics import MESSAGES_IN, MESSAGES_OUT, REFUSED_CALLS, UNMATCHED_ANSWERS
@@ -80,6 +80,7 @@ class StationConnection:
         self._refusals = TokenBucket(STORED_REFUSALS_PER_MINUTE / 60, STORED_REFUSALS_PER_MINUTE)
         self._orders: deque[PendingCall] = deque()
         self._current: PendingCall | None = None
+        self._asked: set[str] = set()
         self._is_closed = False
         self._is_held = False
         self._is_idle = asyncio.Event()
@@ -203,10 +204,14 @@ class StationConnection:
             self._record_call(work, call, FrameOutcome.ANSWERED, None)
 
     async def _answer(self, work: Work, call: ocpp.Call) -> dict[str, Any]:
-        if self.station.registration is not Registration.ACCEPTED and call.action != "BootNotification":
-            # OCPP-J 1.6 errata 3.8: nothing but BootNotification before the station is accepted
+        if self.station.registration is not Registration.ACCEPTED and not self._may_come_early(call.action):
             raise OcppError(ErrorKind.SECURITY, "this station is not accepted yet; an operator must accept it")
         return await self._routes.handle(work, self.station, call.action, call.payload)
+
+    def _may_come_early(self, action: str) -> bool:
+        """Before the station is accepted: BootNotification (OCPP-J 1.6 errata 3.8), and what we asked for."""
+        is_pending = self.station.registration is Registration.PENDING
+        return action == "BootNotification" or (is_pending and action in self._asked)
 
     def _refuse(self, work: Work, call: ocpp.Call, error: OcppError) -> None:
         """Forget what the handler noted; keep only the exchange with its CALLERROR."""
@@ -339,7 +344,9 @@ class StationConnection:
             code, description, details = answer.error
             self._finish(pending, Refused(code, description, details), FrameOutcome.REFUSED)
         else:
-            self._finish(pending, Answered(answer.payload or {}), FrameOutcome.ANSWERED)
+            payload = answer.payload or {}
+            self._asked.add(asked_for(pending.order, payload) or "")
+            self._finish(pending, Answered(payload), FrameOutcome.ANSWERED)
 
     def _finish(self, pending: PendingCall, outcome: Outcome, frame: FrameOutcome) -> None:
         """Free the way for the next call; the outcome is told once its exchange is durable."""

@@ -35,7 +35,9 @@ class Settings(BaseSettings):
 
     # Broker
     node_name: str = Field("node-1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the brokers")
-    protocols: list[str] = Field(default_factory=lambda: ["ocpp1.6"], description="subprotocols that are accepted")
+    protocols: list[str] = Field(
+        default_factory=lambda: ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"], description="subprotocols that are accepted"
+    )
     broker_host: str = "127.0.0.1"
     broker_port: int = Field(9000, ge=0, le=65535)
     unknown_stations: UnknownStations = UnknownStations.HOLD

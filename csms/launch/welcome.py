@@ -14,9 +14,9 @@ def welcome(started: Running, *, is_demo: bool) -> str:
     url = make_url(settings.database_url.get_secret_value()).render_as_string(hide_password=True)
     lines = [f"csms {__version__} is running: {', '.join(sorted(started.parts))}", ""]
     if Part.BROKER in started.parts:
-        policy = started.unknown_stations
+        policy, spoken = started.unknown_stations, ", ".join(settings.protocols)
         lines += [
-            f"  stations   ws://{settings.broker_host}:{started.broker_port}/ocpp/{{station_id}}   (ocpp1.6)",
+            f"  stations   ws://{settings.broker_host}:{started.broker_port}/ocpp/{{station_id}}   ({spoken})",
             f"             unregistered stations: {policy}",
         ]
     if Part.API in started.parts:

@@ -95,8 +95,15 @@ class TestSubprotocol:
         assert (row.cause, row.offered) == ("no_subprotocol", "ocpp1.2, ocpp1.5")
 
     async def test_a_known_one_among_others_is_taken(self, bench: Bench) -> None:
-        async with bench.station(subprotocols=["ocpp2.0.1", "ocpp1.6"]) as client:
+        async with bench.station(subprotocols=["ocpp1.2", "ocpp1.6"]) as client:
             assert client.subprotocol == "ocpp1.6"
+
+    @pytest.mark.robustness(49)
+    @pytest.mark.parametrize("first", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"])
+    async def test_the_station_s_order_decides_among_those_we_speak(self, bench: Bench, first: str) -> None:
+        others = [one for one in ("ocpp2.1", "ocpp2.0.1", "ocpp1.6") if one != first]
+        async with bench.station(subprotocols=["ocpp2.0", first, *others]) as client:
+            assert client.subprotocol == first
 
 
 async def test_other_paths_and_methods_are_refused(bench: Bench) -> None:

@@ -6,6 +6,7 @@ from sqlmodel import select
 from csms.clock import FixedClock
 from csms.exceptions import Conflict, Invalid, NotFound
 from csms.ocpp.errors import OcppError
+from csms.ocpp.versions import VERSIONS_2, Version
 from csms.outbox import Event
 from csms.station.charge_points import (
     ChargePoint,
@@ -17,9 +18,11 @@ from csms.station.charge_points import (
     check_station,
     connectors_of,
     get_charge_point,
+    set_charging,
+    set_connector_status,
     set_status,
 )
-from csms.station.charge_points.rules import PlugType, read_evse_id, status_of
+from csms.station.charge_points.rules import PlugType, charging_status, evse_status, read_evse_id, status_of
 from csms.station.charge_points.service import (
     CHARGE_POINTS_MAX,
     add_charge_point,
@@ -279,3 +282,102 @@ async def test_a_well_described_station_passes_the_check(store: Store) -> None:
     async with store.reading() as work:
         assert [c.number for c in (await connectors_of(work, station))[one.id]] == [1]
         assert await check_station(work, station) == []
+
+
+class TestConnectorStates:
+    """2.x: connectors have states; the charge point's follows from them and from its transaction."""
+
+    @pytest.mark.parametrize(
+        ("connectors", "charging", "status"),
+        [
+            ([], None, "unknown"),
+            (["available", "unavailable"], None, "available"),
+            (["available", "occupied"], None, "occupied"),
+            (["reserved", "faulted"], None, "reserved"),
+            (["available", "reserved"], None, "available"),
+            (["faulted", "unavailable"], None, "faulted"),
+            (["unavailable"], None, "unavailable"),
+            ([], "charging", "charging"),
+            (["occupied", "unavailable"], "suspended_ev", "suspended_ev"),
+            (["faulted"], "charging", "faulted"),
+        ],
+    )
+    def test_of_the_whole(self, connectors: list[str], charging: str | None, status: str) -> None:
+        told = [ChargePointStatus(one) for one in connectors]
+        assert evse_status(told, ChargePointStatus(charging) if charging else None) == status
+
+    @pytest.mark.parametrize(
+        ("word", "before", "after"),
+        [
+            ("EVConnected", None, "preparing"),
+            ("Idle", "preparing", "preparing"),
+            ("Charging", "preparing", "charging"),
+            ("SuspendedEV", "charging", "suspended_ev"),
+            ("SuspendedEVSE", "charging", "suspended_evse"),
+            ("EVConnected", "suspended_ev", "finishing"),
+            ("Idle", "finishing", "finishing"),
+            ("Odd", "charging", "charging"),
+        ],
+    )
+    def test_of_the_transaction(self, word: str, before: str | None, after: str) -> None:
+        assert charging_status(word, ChargePointStatus(before) if before else None) == after
+
+    @pytest.mark.parametrize("version", VERSIONS_2)
+    async def test_a_transaction_is_remembered_over_a_reconnect(self, store: Store, version: Version) -> None:
+        station = await make_station(store)
+        for word, connector in (("Charging", "Occupied"), ("SuspendedEV", "Occupied"), (None, "Occupied")):
+            calling = await connect(store, station, version)
+            work = store.note()
+            await set_charging(work, calling.connected, 1, word, work.now)
+            await store.commit_all([work])
+            work = store.note()
+            await set_connector_status(work, calling.connected, 1, 1, connector, work.now)
+            await store.commit_all([work])
+        (point,) = await stored(store, station)
+        assert (point.status, point.status_word, point.charging_status) == ("occupied", "Occupied", None)
+        async with store.reading() as work:
+            events = (await work.session.exec(select(Event).where(Event.kind == "charge_point_status"))).all()
+        assert [event.data["status"] for event in events] == ["charging", "suspended_ev", "occupied"]
+
+    async def test_a_description_does_not_wipe_what_the_station_said(self, store: Store) -> None:
+        station = await make_station(store)
+        calling = await connect(store, station, Version.V201)
+        for connector in (1, 2):
+            work = store.note()
+            await set_connector_status(work, calling.connected, 1, connector, "Available", work.now)
+            await store.commit_all([work])
+        async with store.writing() as work:
+            point = await get_charge_point(work, station, 1)
+            owner = {"organisation_id": station.organisation_id, "station_id": station.id, "charge_point_id": point.id}
+            plug = Connector(**owner, number=1, plug_type=PlugType.CHADEMO)
+            await replace_connectors(work, point, [plug, Connector(**owner, number=3)])
+        async with store.writing() as work:
+            point = await get_charge_point(work, station, 1)
+            await replace_connectors(work, point, [Connector(**owner, number=1, plug_type=PlugType.SAE_J3400)])
+            found = (await connectors_of(work, station))[point.id]
+        shown = [(one.number, one.plug_type, one.status) for one in found]
+        assert shown == [(1, "sae_j3400", "available"), (2, None, "available")]
+
+    @pytest.mark.parametrize(("evse", "connector"), [(-1, 1), (CHARGE_POINTS_MAX + 1, 1), (1, 17), (1, -1)])
+    async def test_impossible_numbers_are_refused(self, store: Store, evse: int, connector: int) -> None:
+        calling = await connect(store, await make_station(store), Version.V201)
+        with pytest.raises(OcppError):
+            await set_connector_status(store.note(), calling.connected, evse, connector, "Available", store.clock())
+
+    @pytest.mark.ocpp("2.x ChangeAvailability")
+    @pytest.mark.octt("TC_G_03_CSMS", "TC_G_05_CSMS")
+    @pytest.mark.parametrize("version", VERSIONS_2)
+    async def test_availability_as_agreed(self, store: Store, version: Version) -> None:
+        station = await make_station(store)
+        calling = await connect(store, station, version)
+        for number in (1, 2):
+            work = store.note()
+            await set_connector_status(work, calling.connected, number, 1, "Available", work.now)
+            await store.commit_all([work])
+        wish = {"operationalStatus": "Inoperative", "evse": {"id": 2, "connectorId": 1}}
+        await calling.answered("ChangeAvailability", wish, {"status": "Scheduled"})
+        assert [one.is_operative for one in await stored(store, station)] == [True, False]
+        await calling.answered("ChangeAvailability", {"operationalStatus": "Inoperative"}, {"status": "Rejected"})
+        assert [one.is_operative for one in await stored(store, station)] == [True, False]
+        await calling.answered("ChangeAvailability", {"operationalStatus": "Inoperative"}, {"status": "Accepted"})
+        assert [one.is_operative for one in await stored(store, station)] == [False, False]

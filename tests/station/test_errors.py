@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from csms.clock import FixedClock
 from csms.config import Settings
+from csms.ocpp.versions import VERSIONS_2, Version
 from csms.outbox import Event
 from csms.routing import Registration
 from csms.runtime import Runtime
@@ -387,8 +388,8 @@ async def test_csv_holds_no_formula(station: Station, caller: CallingStation, ap
         answer = await api.get(path, headers={"Accept": "text/csv"})
         assert answer.headers["content-type"].startswith("text/csv")
         header, row = answer.text.splitlines()
-        assert header.startswith("id,station_id,charge_point_number,source,code")
-        assert f",{station.identity},1,hardware,OtherError," in row
+        assert header.startswith("id,station_id,charge_point_number,connector_number,source,code")
+        assert f",{station.identity},1,,hardware,OtherError," in row
         assert "\"'=HYPERLINK" in row
 
 
@@ -416,3 +417,40 @@ async def test_the_fleet_list_shows_only_ones_own_stations(
     assert (await stranger.get(path)).status_code == 404
     assert (await (await api_as("user")).post(f"{path}/resolve")).status_code == 403
     assert (await anonymous.get("/api/v1/errors")).status_code == 401
+
+
+@pytest.mark.ocpp("2.x StatusNotification")
+@pytest.mark.parametrize("version", VERSIONS_2)
+class TestConnectors:
+    """2.x: a status is told for each connector of an EVSE and has no error code."""
+
+    @staticmethod
+    async def say(caller: CallingStation, connector: int, word: str, evse: int = 1) -> None:
+        status = {"connectorStatus": word, "evseId": evse, "connectorId": connector}
+        assert await caller.call("StatusNotification", timestamp="2026-01-01T00:00:00Z", **status) == {}
+
+    async def test_a_fault_opens_repeats_and_ends_for_its_connector_alone(
+        self, store: Store, station: Station, version: Version
+    ) -> None:
+        caller = await connect(store, station, version)
+        for connector, word in ((1, "Faulted"), (1, "Faulted"), (2, "Faulted"), (2, "Available")):
+            await self.say(caller, connector, word)
+        first, second = await errors_of(store, station)
+        assert (first.charge_point_number, first.connector_number, first.code) == (1, 1, "Faulted")
+        assert (first.resolved_at, first.repeat_count, first.severity) == (None, 1, Severity.ERROR)
+        assert (second.connector_number, second.resolution) == (2, Resolution.STATION)
+
+    async def test_a_fault_outlives_a_reconnect(self, store: Store, station: Station, version: Version) -> None:
+        await self.say(await connect(store, station, version), 1, "Faulted")
+        again = await connect(store, station, version)
+        await self.say(again, 1, "Faulted")
+        await self.say(again, 1, "Occupied")
+        (error,) = await errors_of(store, station)
+        assert (error.repeat_count, error.resolution) == (1, Resolution.STATION)
+
+    async def test_evse_0_is_the_station_itself(self, store: Store, station: Station, version: Version) -> None:
+        await self.say(await connect(store, station, version), 0, "Faulted", evse=0)
+        (error,) = await errors_of(store, station)
+        assert (error.charge_point_number, error.connector_number) == (0, None)
+        async with store.reading() as work:
+            assert (await work.session.get_one(Station, station.id)).status == "faulted"

@@ -5,11 +5,14 @@ from csms.station.charge_points.rules import ChargePointStatus, Problem, Severit
 from csms.station.charge_points.service import (
     ChargePoints,
     KnownChargePoint,
+    KnownConnector,
     charge_point_id,
     charge_points_of,
     check_station,
     connectors_of,
     get_charge_point,
+    set_charging,
+    set_connector_status,
     set_status,
 )
 
@@ -20,6 +23,7 @@ __all__ = [
     "ChargePoints",
     "Connector",
     "KnownChargePoint",
+    "KnownConnector",
     "Problem",
     "Severity",
     "charge_point_id",
@@ -27,5 +31,7 @@ __all__ = [
     "check_station",
     "connectors_of",
     "get_charge_point",
+    "set_charging",
+    "set_connector_status",
     "set_status",
 ]

@@ -18,6 +18,7 @@ from csms.station.charge_points.rules import (
 )
 from csms.station.charge_points.service import (
     CHARGE_POINTS_MAX,
+    CONNECTORS_MAX,
     add_charge_point,
     charge_points_of,
     check_station,
@@ -46,7 +47,6 @@ EvseIdText = Annotated[
         examples=["DE*AB7*E840*6487"],
     ),
 ]
-CONNECTORS_MAX = 16
 
 
 class ConnectorBody(Strict):
@@ -70,6 +70,8 @@ class ConnectorShown(Shown):
     voltage_v: int | None
     amperage_a: int | None
     phases: int | None
+    status: ChargePointStatus | None = Field(description="as the station says; null in OCPP 1.6, which does not")
+    status_at: datetime | None = Field(description="since when, by the station's clock")
 
 
 class ChargePointShown(Shown):
@@ -80,7 +82,10 @@ class ChargePointShown(Shown):
     label: str | None
     evse_id: str | None
     status: ChargePointStatus
-    status_word: str | None = Field(description="as the station wrote it", examples=["SuspendedEV"])
+    status_word: str | None = Field(
+        description="as the station wrote it; with OCPP 2.x, what its connectors and its transaction come to",
+        examples=["SuspendedEV"],
+    )
     status_at: datetime | None = Field(description="since when, by the station's clock")
     is_operative: bool = Field(description="as the operator asked with ChangeAvailability and the station agreed")
     is_announced: bool = Field(description="whether the station itself has ever mentioned it")

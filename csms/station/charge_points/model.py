@@ -31,6 +31,8 @@ class ChargePoint(Owned, table=True):
     """Since when, by the station's clock."""
     status_received_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """When this system learnt it."""
+    charging_status: ChargePointStatus | None = Field(default=None, sa_type=words(ChargePointStatus))
+    """What the transaction that runs there says (2.x chargingState); None without one, and in 1.6."""
     is_operative: bool = True
     """What the operator asked for by ChangeAvailability and the station agreed to."""
     is_announced: bool = False
@@ -39,7 +41,7 @@ class ChargePoint(Owned, table=True):
 
 
 class Connector(Owned, table=True):
-    """A plug of a charge point; `number` counts from 1 within it."""
+    """A plug of a charge point; `number` counts from 1 within it, and is 2.x's connectorId."""
 
     __table_args__ = (UniqueConstraint("charge_point_id", "number", name="uq_connector_charge_point_number"),)
 
@@ -53,3 +55,8 @@ class Connector(Owned, table=True):
     amperage_a: int | None = None
     phases: int | None = None
     """1 to 3; none for direct current."""
+    status: ChargePointStatus | None = Field(default=None, sa_type=words(ChargePointStatus))
+    """As the station says (2.x); None for a connector that it never mentioned, and in 1.6."""
+    status_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Since when, by the station's clock."""
+    status_received_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -37,6 +37,50 @@ def status_of(word: str) -> ChargePointStatus:
     return _STATUS_OF_WORD.get(word.strip().lower().replace("_", ""), ChargePointStatus.UNKNOWN)
 
 
+_OUT_OF_ORDER = frozenset({ChargePointStatus.FAULTED, ChargePointStatus.UNAVAILABLE})
+_STRONGEST_FIRST = (
+    ChargePointStatus.CHARGING,
+    ChargePointStatus.SUSPENDED_EVSE,
+    ChargePointStatus.SUSPENDED_EV,
+    ChargePointStatus.OCCUPIED,
+    ChargePointStatus.PREPARING,
+    ChargePointStatus.FINISHING,
+    ChargePointStatus.AVAILABLE,
+    ChargePointStatus.RESERVED,
+    ChargePointStatus.FAULTED,
+    ChargePointStatus.UNAVAILABLE,
+)
+
+
+def evse_status(connectors: Iterable[ChargePointStatus], charging: ChargePointStatus | None) -> ChargePointStatus:
+    """The status of a 2.x EVSE, which only its connectors and its transaction tell (2.0.1 G01, E02).
+
+    An EVSE serves one vehicle: one occupied connector makes it occupied, one free one makes it usable.
+    """
+    told = set(connectors)
+    if charging is not None and not (told and told <= _OUT_OF_ORDER):
+        return charging
+    return next((status for status in _STRONGEST_FIRST if status in told), ChargePointStatus.UNKNOWN)
+
+
+_CHARGING = {
+    "Charging": ChargePointStatus.CHARGING,
+    "SuspendedEV": ChargePointStatus.SUSPENDED_EV,
+    "SuspendedEVSE": ChargePointStatus.SUSPENDED_EVSE,
+}
+_HAS_CHARGED = frozenset({*_CHARGING.values(), ChargePointStatus.FINISHING})
+
+
+def charging_status(word: str, before: ChargePointStatus | None) -> ChargePointStatus | None:
+    """What a transaction's chargingState means (2.0.1 3.8); without energy flowing it prepares or finishes.
+
+    An unknown word changes nothing.
+    """
+    if word in {"EVConnected", "Idle"}:
+        return ChargePointStatus.FINISHING if before in _HAS_CHARGED else ChargePointStatus.PREPARING
+    return _CHARGING.get(word, before)
+
+
 class PlugType(StrEnum):
     """OCPI 2.2.1 ConnectorType in lower case, with the North American plug of SAE J3400."""
 

@@ -10,7 +10,7 @@ from csms.store.retention import Kept
 
 
 class DataTransfer(Owned, table=True):
-    """A DataTransfer that a station sent; `data` is its text, or JSON where it was none."""
+    """A DataTransfer that a station sent; `data` is its text, or JSON where `is_json`."""
 
     __tablename__ = "data_transfer"
     __table_args__ = (Index("ix_data_transfer_station", "station_id", "id"),)
@@ -20,6 +20,8 @@ class DataTransfer(Owned, table=True):
     vendor_id: str
     message_id: str | None = None
     data: str | None = None
+    is_json: bool = False
+    """Whether `data` is JSON, because the station sent another value than a text (2.x allows any)."""
 
 
 KEPT = (Kept(DataTransfer, "frames_kept_days"),)

@@ -1,6 +1,6 @@
-"""B6: DataTransfer from stations (OCPP 1.6, 4.3)."""
+"""B6: DataTransfer from stations (OCPP 1.6, 4.3; 2.0.1 P02)."""
 
-from csms.ocpp.versions import Version
+from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import ConnectedStation, Payload, Route
 from csms.station.data_transfers.model import DataTransfer
 from csms.store import Work
@@ -10,6 +10,7 @@ from csms.store.table import json_text
 async def data_transfer(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
     """Keep it. No vendor's extension is spoken here yet, so the answer is UnknownVendorId, which stations bear."""
     data = payload.get("data")
+    is_json = data is not None and not isinstance(data, str)
     work.insert(
         DataTransfer,
         organisation_id=station.organisation_id,
@@ -17,9 +18,10 @@ async def data_transfer(work: Work, station: ConnectedStation, payload: Payload)
         at=work.now,
         vendor_id=payload["vendorId"],
         message_id=payload.get("messageId"),
-        data=data if data is None or isinstance(data, str) else json_text(data),
+        data=data if not is_json else json_text(data),
+        is_json=is_json,
     )
     return {"status": "UnknownVendorId"}
 
 
-ROUTES = (Route(Version.V16, "DataTransfer", data_transfer),)
+ROUTES = (Route((Version.V16, *VERSIONS_2), "DataTransfer", data_transfer),)

@@ -47,6 +47,7 @@ class ErrorShown(Shown):
     id: Id
     station_id: str = Field(description="the station's OCPP identity", examples=["CP-0001"])
     charge_point_number: int = Field(description="0: the station itself")
+    connector_number: int | None = Field(description="which connector of it, where the station says so (OCPP 2.x)")
     source: Source
     code: str = Field(
         description="as the station spelt it; `Faulted`: a fault without a code; `Offline`: offline for too long",

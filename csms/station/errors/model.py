@@ -33,6 +33,8 @@ class StationError(Owned, table=True):
     station_id: int = Field(sa_type=BigInt)
     charge_point_number: int
     """0: the station itself."""
+    connector_number: int | None = None
+    """Which connector of it, where the station says so (2.x)."""
     source: Source = Field(sa_type=words(Source))
     code: str
     """OCPP's error code in its spelling, `Faulted` for a fault without one, or `Offline`."""

@@ -95,6 +95,7 @@ class Report:
     vendor_id: str | None = None
     info: str | None = None
     is_faulted: bool = False
+    connector: int | None = None
 
     @property
     def severity(self) -> Severity:
@@ -141,6 +142,12 @@ class OpenError:
     vendor_code: str | None
     severity: Severity
     repeat_count: int = 0
+    connector: int | None = None
+
+    @property
+    def is_of_component(self) -> bool:
+        """Told by NotifyEvent: its code is `Component.Variable`, and no code of 1.6 has a dot."""
+        return "." in self.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +201,29 @@ def _again(error: OpenError, severity: Severity) -> OpenError:
 def code_to_store(report: Report) -> str:
     """The code under which the report's error is kept."""
     return FAULTED if report.code == NO_ERROR else report.code
+
+
+# --- 2.x: a status has no error code; the errors of components come as events ------------------------------------
+
+
+def read_connector_report(payload: Mapping[str, Any]) -> Report:
+    """The report in a StatusNotification of 2.x (2.0.1 G01): that a connector is faulted, or that it is not."""
+    is_faulted = payload["connectorStatus"] == FAULTED
+    connector = payload["connectorId"]
+    return Report(
+        FAULTED if is_faulted else NO_ERROR, is_faulted=is_faulted, connector=connector if connector > 0 else None
+    )
+
+
+def connector_consequences(report: Report, open_errors: Sequence[OpenError]) -> Consequences:
+    """A faulted connector is an error without a code, unless a component has told what is wrong.
+
+    A connector that works again ends its fault, but not what a component told: that ends by an event.
+    """
+    here = [one for one in open_errors if one.connector in (None, report.connector)]
+    if not report.is_faulted:
+        return Consequences(ended=tuple(one for one in here if not one.is_of_component))
+    severe = [one for one in here if _ORDER.index(one.severity) >= _ORDER.index(Severity.ERROR)]
+    if severe:
+        return Consequences(repeated=tuple(_again(one, one.severity) for one in severe))
+    return Consequences(is_new=True, displaced=tuple(open_errors[: max(0, len(open_errors) + 1 - OPEN_ERRORS_MAX)]))

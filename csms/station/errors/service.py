@@ -1,6 +1,6 @@
 """S5: raising and resolving errors, by what stations tell, by hand, and by being offline for too long."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,6 +30,10 @@ OFFLINE_ROWS = 200
 """Offline stations told of in one unit of work; after an outage there may be thousands."""
 
 
+Judge = Callable[[Report, Sequence[OpenError]], Consequences]
+"""What a report opens, repeats and resolves, given what is open."""
+
+
 @dataclass(slots=True)
 class OpenErrors:
     """What a connected station's hardware has open, oldest first, by charge point (0: the station itself)."""
@@ -56,12 +60,20 @@ async def load_memory(work: Work, stations: Sequence[ConnectedStation]) -> None:
         station.recall(OpenErrors).by_number = found.get(station.id, {})
 
 
-async def report(work: Work, station: ConnectedStation, number: int, told: Report, raised_at: datetime) -> None:
-    """Store what a station tells of the errors of a charge point (0: of itself)."""
+async def report(
+    work: Work,
+    station: ConnectedStation,
+    number: int,
+    told: Report,
+    raised_at: datetime,
+    *,
+    judge: Judge = consequences,
+) -> None:
+    """Store what a station tells of the errors of a charge point (0: of itself); `judge` says what follows from it."""
     memory = station.recall(OpenErrors)
     remembered = memory.by_number.get(number, ())
     open_errors = await _still_open(work, remembered)
-    found = consequences(told, open_errors)
+    found = judge(told, open_errors)
     keeps = _without(open_errors, found)
     for error in found.repeated:
         _repeat(work, station, number, told, error, was=open_errors)
@@ -100,6 +112,7 @@ def _open(work: Work, station: ConnectedStation, number: int, told: Report, rais
         organisation_id=station.organisation_id,
         station_id=station.id,
         charge_point_number=number,
+        connector_number=told.connector,
         source=Source.HARDWARE,
         code=code,
         vendor_code=told.vendor_code,
@@ -108,7 +121,7 @@ def _open(work: Work, station: ConnectedStation, number: int, told: Report, rais
         severity=told.severity,
         raised_at=raised_at,
     )
-    known = OpenError(row_id, code, told.vendor_code, told.severity)
+    known = OpenError(row_id, code, told.vendor_code, told.severity, connector=told.connector)
     _tell(work, "error_raised", station, number, known, in_maintenance_window=span is not None)
     return known
 
@@ -143,7 +156,7 @@ def _end(work: Work, station: ConnectedStation, number: int, error: OpenError, r
 
 
 def _known(row: StationError) -> OpenError:
-    return OpenError(row.id, row.code, row.vendor_code, row.severity, row.repeat_count)
+    return OpenError(row.id, row.code, row.vendor_code, row.severity, row.repeat_count, row.connector_number)
 
 
 def _tell(
@@ -165,6 +178,7 @@ def _tell(
             data={
                 "error_id": str(error.id),
                 "charge_point": number,
+                "connector": error.connector,
                 "source": source.value,
                 "code": error.code,
                 "vendor_code": error.vendor_code,

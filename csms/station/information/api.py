@@ -100,6 +100,7 @@ class Hardware(Shown):
     meter_type: str | None
     meter_serial_number: str | None
     last_boot_at: datetime | None
+    boot_reason: str | None = Field(description="as the station told it; OCPP 1.6 has none", examples=["PowerUp"])
 
 
 class SimCard(Shown):

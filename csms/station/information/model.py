@@ -66,6 +66,8 @@ class Station(Owned, table=True):
     imsi: str | None = None
     meter_type: str | None = None
     meter_serial_number: str | None = None
+    boot_reason: str | None = Field(default=None, max_length=40)
+    """Why it booted last, as a 2.x station says it; None for 1.6, which has no such word."""
     last_boot_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     status: StationStatus = Field(default=StationStatus.UNKNOWN, sa_type=words(StationStatus))
     status_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -1,31 +1,32 @@
-"""S3: which charge points a station has, what they say, and how they are described."""
+"""S3: which charge points a station has and what they say of themselves, as the broker learns it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, select
 
-from csms.exceptions import Conflict, Invalid, NotFound
 from csms.ocpp.errors import ErrorKind, OcppError
-from csms.routing import ConnectedStation, Payload, Registration
+from csms.ocpp.versions import Version
+from csms.routing import ConnectedStation, Payload
 from csms.station.charge_points.model import ChargePoint, Connector
-from csms.station.charge_points.rules import (
-    ChargePointStatus,
-    CheckedChargePoint,
-    CheckedConnector,
-    CheckedStation,
-    Problem,
-    check,
-    read_evse_id,
-    status_of,
-)
-from csms.station.information import Station, StationStatus, are_coordinates
-from csms.store import Fact, Work, unscoped
+from csms.station.charge_points.rules import ChargePointStatus, charging_status, evse_status, status_of
+from csms.station.information import Station, StationStatus
+from csms.store import Fact, Work
 
 CHARGE_POINTS_MAX = 256
 """The highest number of a charge point; a station that counts on would fill the table."""
+CONNECTORS_MAX = 16
+"""The highest number of a connector of one charge point."""
 STATUS_WORD_CHARS_MAX = 40
+
+
+@dataclass(frozen=True, slots=True)
+class KnownConnector:
+    """A connector whose state the station tells (2.x)."""
+
+    id: int
+    status: ChargePointStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class KnownChargePoint:
     id: int
     status: ChargePointStatus
     is_announced: bool = True
+    connectors: Mapping[int, KnownConnector] = field(default_factory=dict)
+    """Those whose state the station tells (2.x), by number."""
+    charging: ChargePointStatus | None = None
+    """What the transaction that runs there says (2.x)."""
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class ChargePoints:
 
 
 async def load_memory(work: Work, stations: Sequence[ConnectedStation]) -> None:
-    """Fill `ChargePoints` of stations that connect: two queries for all of them."""
+    """Fill `ChargePoints` of stations that connect: two queries for all of them, two more for those of 2.x."""
     memories = {station.id: station.recall(ChargePoints) for station in stations}
     # Only announced ones: an operator may delete the others while the station is connected.
     rows = await work.session.exec(
@@ -63,6 +68,33 @@ async def load_memory(work: Work, stations: Sequence[ConnectedStation]) -> None:
     statuses = await work.session.exec(select(Station.id, Station.status).where(col(Station.id).in_(memories)))
     for station_id, station_status in statuses:
         memories[station_id].station_status = StationStatus(station_status)
+    await _load_connectors(work, {one.id: memories[one.id] for one in stations if one.version is not Version.V16})
+
+
+async def _load_connectors(work: Work, memories: Mapping[int, ChargePoints]) -> None:
+    """What only 2.x tells: each connector's state, and what the running transaction says."""
+    if not memories:
+        return
+    by_id = {known.id: (memory, number) for memory in memories.values() for number, known in memory.by_number.items()}
+    connectors = await work.session.exec(
+        select(Connector.charge_point_id, Connector.number, Connector.id, Connector.status).where(
+            col(Connector.station_id).in_(memories), col(Connector.status).is_not(None)
+        )
+    )
+    for point_id, connector, row_id, status in connectors:
+        if point_id in by_id and status is not None:
+            memory, number = by_id[point_id]
+            known, told = memory.by_number[number], KnownConnector(row_id, ChargePointStatus(status))
+            memory.by_number[number] = replace(known, connectors={**known.connectors, connector: told})
+    charging = await work.session.exec(
+        select(ChargePoint.id, ChargePoint.charging_status).where(
+            col(ChargePoint.station_id).in_(memories), col(ChargePoint.charging_status).is_not(None)
+        )
+    )
+    for point_id, status in charging:
+        if point_id in by_id and status is not None:
+            memory, number = by_id[point_id]
+            memory.by_number[number] = replace(memory.by_number[number], charging=ChargePointStatus(status))
 
 
 async def charge_point_id(work: Work, station: ConnectedStation, number: int) -> int:
@@ -87,9 +119,23 @@ async def set_status(work: Work, station: ConnectedStation, number: int, word: s
     status = status_of(word)
     if status is known.status and status is not ChargePointStatus.UNKNOWN:
         return known.id
+    _note_status(work, station, number, known, status, word, at)
+    _remember(work, station, number, KnownChargePoint(known.id, status))
+    return known.id
+
+
+def _note_status(  # noqa: PLR0917  # the parts of one row
+    work: Work,
+    station: ConnectedStation,
+    number: int,
+    known: KnownChargePoint,
+    status: ChargePointStatus,
+    word: str,
+    at: datetime,
+) -> None:
+    """Write a charge point's status; tell of it only if it is another one."""
     columns = {"status": status, "status_word": _short(word), "status_at": at, "status_received_at": work.now}
     work.change(ChargePoint, known.id, **columns)
-    _remember(work, station, number, KnownChargePoint(known.id, status))
     if status is not known.status:
         data: Payload = {
             "charge_point": number,
@@ -99,7 +145,79 @@ async def set_status(work: Work, station: ConnectedStation, number: int, word: s
             "at": at.isoformat(),
         }
         _tell(work, station, "charge_point_status", data)
-    return known.id
+
+
+async def set_connector_status(  # noqa: PLR0917  # what one notification says
+    work: Work, station: ConnectedStation, number: int, connector: int, word: str, at: datetime
+) -> None:
+    """Note what a 2.x station says of a connector (2.0.1 G01); the charge point's status follows from all of them.
+
+    EVSE 0 is no EVSE of the standard: stations that send it mean themselves. A connector 0 stands for its EVSE's first
+    one. Raises OcppError for numbers that cannot be.
+    """
+    if number == 0:
+        _set_station_status(work, station, word, at)
+        return
+    connector = connector or 1
+    if not 1 <= connector <= CONNECTORS_MAX:
+        raise OcppError(ErrorKind.PROPERTY_CONSTRAINT, f"charge point {number} has no connector {connector}")
+    known = await _announced(work, station, number)
+    status, before = status_of(word), known.connectors.get(connector)
+    if before is not None and before.status is status:
+        return
+    row_id = before.id if before is not None else await _connector_id(work, station, known, connector)
+    work.change(Connector, row_id, status=status, status_at=at, status_received_at=work.now)
+    connectors = {**known.connectors, connector: KnownConnector(row_id, status)}
+    _derive(work, station, number, known, replace(known, connectors=connectors), word=word, at=at)
+
+
+async def set_charging(work: Work, station: ConnectedStation, number: int, word: str | None, at: datetime) -> None:
+    """Note what the transaction of a 2.x charge point says of itself; None: it has ended."""
+    known = await _announced(work, station, number)
+    charging = None if word is None else charging_status(word, known.charging)
+    if charging is known.charging:
+        return
+    work.change(ChargePoint, known.id, charging_status=charging)
+    _derive(work, station, number, known, replace(known, charging=charging), word=word, at=at)
+
+
+def _derive(
+    work: Work,
+    station: ConnectedStation,
+    number: int,
+    before: KnownChargePoint,
+    after: KnownChargePoint,
+    *,
+    word: str | None,
+    at: datetime,
+) -> None:
+    """What the charge point as a whole does after one of its parts changed."""
+    status = evse_status((one.status for one in after.connectors.values()), after.charging)
+    if status is not before.status:
+        shown = word if word is not None and status_of(word) is status else _word_of(status)
+        _note_status(work, station, number, before, status, shown, at)
+    _remember(work, station, number, replace(after, status=status))
+
+
+def _word_of(status: ChargePointStatus) -> str:
+    """The status as OCPP spells it."""
+    parts = status.value.split("_")
+    return "".join(part.upper() if part in {"ev", "evse"} else part.capitalize() for part in parts)
+
+
+async def _connector_id(work: Work, station: ConnectedStation, known: KnownChargePoint, connector: int) -> int:
+    """The row of a connector that the station mentions for the first time; an operator may have described it."""
+    query = select(Connector.id).where(Connector.charge_point_id == known.id, Connector.number == connector)
+    found = (await work.session.exec(query)).first()
+    if found is not None:
+        return found
+    return work.insert(
+        Connector,
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        charge_point_id=known.id,
+        number=connector,
+    )
 
 
 def _set_station_status(work: Work, station: ConnectedStation, word: str, at: datetime) -> None:
@@ -153,7 +271,7 @@ async def _announced(work: Work, station: ConnectedStation, number: int) -> Know
         known = KnownChargePoint(_create(work, station, number), ChargePointStatus.UNKNOWN)
     elif not known.is_announced:
         work.change(ChargePoint, known.id, is_announced=True)
-        known = KnownChargePoint(known.id, known.status)
+        known = replace(known, is_announced=True)
     _remember(work, station, number, known)
     return known
 
@@ -197,121 +315,3 @@ def set_operative(work: Work, station: ConnectedStation, number: int, *, is_oper
     by_number = station.recall(ChargePoints).by_number
     for known in by_number.values() if number == 0 else [by_number[number]] if number in by_number else []:
         work.change(ChargePoint, known.id, is_operative=is_operative)
-
-
-async def charge_points_of(work: Work, station: Station) -> Sequence[ChargePoint]:
-    """All charge points of the station, by number."""
-    query = select(ChargePoint).where(ChargePoint.station_id == station.id).order_by(col(ChargePoint.number))
-    return (await work.session.exec(query)).all()
-
-
-async def get_charge_point(work: Work, station: Station, number: int) -> ChargePoint:
-    """Raises NotFound."""
-    query = select(ChargePoint).where(ChargePoint.station_id == station.id, ChargePoint.number == number)
-    found = (await work.session.exec(query)).first()
-    if found is None:
-        raise NotFound(f"«{station.identity}» has no charge point {number}; GET …/charge-points lists them")
-    return found
-
-
-async def connectors_of(work: Work, station: Station) -> dict[int, list[Connector]]:
-    """The station's connectors by charge point id, each list by number."""
-    query = select(Connector).where(Connector.station_id == station.id).order_by(col(Connector.number))
-    by_charge_point: dict[int, list[Connector]] = {}
-    for connector in await work.session.exec(query):
-        by_charge_point.setdefault(connector.charge_point_id, []).append(connector)
-    return by_charge_point
-
-
-async def add_charge_point(work: Work, station: Station, number: int) -> ChargePoint:
-    """Describe a charge point before the station mentions it. Raises Conflict if there is one of that number."""
-    query = select(ChargePoint).where(ChargePoint.station_id == station.id, ChargePoint.number == number)
-    if (await work.session.exec(query)).first() is not None:
-        raise Conflict(f"«{station.identity}» has a charge point {number} already; change that one")
-    added = ChargePoint(
-        organisation_id=station.organisation_id, station_id=station.id, number=number, created_at=work.now
-    )
-    work.session.add(added)
-    await work.session.flush()
-    return added
-
-
-async def set_evse_id(work: Work, charge_point: ChargePoint, text: str | None) -> None:
-    """Set or clear the EVSE id. Raises Invalid for a wrong form, Conflict if another charge point has it."""
-    if text is None:
-        charge_point.evse_id = charge_point.evse_key = None
-        return
-    evse_id = read_evse_id(text)
-    if evse_id is None:
-        raise Invalid(
-            "this is no EVSE id of ISO 15118 or DIN SPEC 91286; write it as DE*AB7*E840*6487 or +49*810*000*438",
-            place="body/evse_id",
-        )
-    with unscoped(work.session):  # unique over the installation
-        query = select(ChargePoint).where(ChargePoint.evse_key == evse_id.key, ChargePoint.id != charge_point.id)
-        taken = (await work.session.exec(query)).first()
-    if taken is not None:
-        raise Conflict(f"the EVSE id «{evse_id.written}» belongs to another charge point", place="body/evse_id")
-    charge_point.evse_id, charge_point.evse_key = evse_id.written, evse_id.key
-
-
-async def replace_connectors(work: Work, charge_point: ChargePoint, connectors: Sequence[Connector]) -> None:
-    """Put these in place of the charge point's connectors."""
-    await work.session.exec(delete(Connector).where(col(Connector.charge_point_id) == charge_point.id))
-    work.session.add_all(connectors)
-    await work.session.flush()
-
-
-async def remove_charge_point(work: Work, charge_point: ChargePoint) -> None:
-    """Remove one that was added by mistake. Raises Conflict once the station has mentioned it: it has a history."""
-    if charge_point.is_announced:
-        raise Conflict(f"charge point {charge_point.number} has a history; it can be described anew, not deleted")
-    await work.session.exec(delete(Connector).where(col(Connector.charge_point_id) == charge_point.id))
-    await work.session.delete(charge_point)
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(Connector).where(col(Connector.station_id) == station_id))
-    await work.session.exec(delete(ChargePoint).where(col(ChargePoint.station_id) == station_id))
-
-
-def tell_changed(work: Work, station: Station, number: int) -> None:
-    """Let others know that an operator described the charge point anew."""
-    work.emit(
-        Fact(
-            kind="charge_point_changed",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"charge_point": number},
-        )
-    )
-
-
-async def check_station(work: Work, station: Station) -> list[Problem]:
-    """What is not configured right for maps and apps."""
-    connectors = await connectors_of(work, station)
-    charge_points = await charge_points_of(work, station)
-    return check(_checked_station(station), [_checked(one, connectors.get(one.id, [])) for one in charge_points])
-
-
-def _checked_station(station: Station) -> CheckedStation:
-    return CheckedStation(
-        name=station.name,
-        address=station.address,
-        city=station.city,
-        country=station.country,
-        has_coordinates=are_coordinates(station.latitude, station.longitude),
-        is_accepted=station.registration is Registration.ACCEPTED,
-    )
-
-
-def _checked(one: ChargePoint, connectors: Sequence[Connector]) -> CheckedChargePoint:
-    return CheckedChargePoint(
-        number=one.number,
-        label=one.label,
-        evse_id=one.evse_id,
-        is_announced=one.is_announced,
-        connectors=[CheckedConnector(c.number, c.plug_type, c.format, c.max_power_w, c.phases) for c in connectors],
-    )

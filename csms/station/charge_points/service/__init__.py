@@ -1,0 +1,51 @@
+"""S3: which charge points a station has, what they say, and how they are described."""
+
+from csms.station.charge_points.service.announcing import (
+    CHARGE_POINTS_MAX,
+    CONNECTORS_MAX,
+    ChargePoints,
+    KnownChargePoint,
+    KnownConnector,
+    charge_point_id,
+    load_memory,
+    set_charging,
+    set_connector_status,
+    set_operative,
+    set_status,
+)
+from csms.station.charge_points.service.describing import (
+    add_charge_point,
+    charge_points_of,
+    check_station,
+    connectors_of,
+    forget_station,
+    get_charge_point,
+    remove_charge_point,
+    replace_connectors,
+    set_evse_id,
+    tell_changed,
+)
+
+__all__ = [
+    "CHARGE_POINTS_MAX",
+    "CONNECTORS_MAX",
+    "ChargePoints",
+    "KnownChargePoint",
+    "KnownConnector",
+    "add_charge_point",
+    "charge_point_id",
+    "charge_points_of",
+    "check_station",
+    "connectors_of",
+    "forget_station",
+    "get_charge_point",
+    "load_memory",
+    "remove_charge_point",
+    "replace_connectors",
+    "set_charging",
+    "set_connector_status",
+    "set_evse_id",
+    "set_operative",
+    "set_status",
+    "tell_changed",
+]
