@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import UtcDateTime
 
 revision = "f4a49c3894ed"
-down_revision = "0001"
+down_revision = "a9f22e52373f"
 branch_labels = None
 depends_on = None
 
