@@ -15,7 +15,7 @@ import structlog
 from broker.calls import PendingCall, asked_for
 from broker.dispatch import Dispatcher
 from broker.limits import TokenBucket
-from broker.metrics import MESSAGES_IN, MESSAGES_OUT, REFUSED_CALLS, UNMATCHED_ANSWERS
+from broker.metrics import REFUSED_CALLS, TRAFFIC, UNMATCHED_ANSWERS
 from broker.socket import Socket
 from csms.calls import Answered, Disconnected, Expired, Order, Outcome, Refused, TimedOut
 from csms.clock import Clock
@@ -24,7 +24,7 @@ from csms.ocpp import conversation as ocpp
 from csms.ocpp import frames
 from csms.ocpp.errors import ErrorKind, OcppError, word
 from csms.routing import ConnectedStation, Registration, Routes
-from csms.station.communication_logs import FrameOutcome, record
+from csms.station.communication_logs import FrameOutcome, record, record_handled
 from csms.station.connections import Cause
 from csms.store import Work
 
@@ -83,8 +83,7 @@ class StationConnection:
         self._asked: set[str] = set()
         self._is_closed = False
         self._is_held = False
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
+        self._idle: asyncio.Event | None = None
 
     def set_leniency(self, *, is_lenient: bool) -> None:
         """B8: from the next message on."""
@@ -95,7 +94,7 @@ class StationConnection:
 
     def receive(self, text: str) -> None:
         """Take one text off the wire; never waits, never raises for what a station sends."""
-        MESSAGES_IN.inc()
+        TRAFFIC.messages_in += 1
         self.messages_in += 1
         self.last_message_at = self._clock()
         self.has_news = True
@@ -136,10 +135,9 @@ class StationConnection:
     def _next(self) -> None:
         if self._waiting and not self._is_closed and not self._is_held:
             self._handling = self._waiting.popleft()
-            self._is_idle.clear()
             self._dispatcher.submit(self)
-        else:
-            self._is_idle.set()
+        elif self._idle is not None:
+            self._idle.set()
 
     def _slow_down(self) -> None:
         """Back-pressure on a station that sends more than is allowed or than is being answered."""
@@ -172,7 +170,10 @@ class StationConnection:
 
     async def idle(self) -> None:
         """Return when no call is being handled."""
-        await self._is_idle.wait()
+        while self._handling is not None:
+            self._idle = self._idle or asyncio.Event()
+            self._idle.clear()
+            await self._idle.wait()
 
     # --- the dispatcher's piece -------------------------------------------------------------------------------
 
@@ -201,7 +202,7 @@ class StationConnection:
             self._refuse(work, call, OcppError(ErrorKind.INTERNAL, "the central system failed; send it again later"))
         else:
             self._reply = frames.result_text(call.message_id, answer)
-            self._record_call(work, call, FrameOutcome.ANSWERED, None)
+            record_handled(work, self.station, call, answer=self._reply)
 
     async def _answer(self, work: Work, call: ocpp.Call) -> dict[str, Any]:
         if self.station.registration is not Registration.ACCEPTED and not self._may_come_early(call.action):
@@ -221,7 +222,7 @@ class StationConnection:
         self._reply = frames.error_text(
             call.message_id, error.kind, error.description, error.details, self.station.version
         )
-        self._record_call(work, call, FrameOutcome.REFUSED, code)
+        record_handled(work, self.station, call, answer=self._reply, error_code=code)
 
     def committed(self) -> None:
         """What was noted is durable: now the answer may leave (ROBUSTNESS promise 1)."""
@@ -247,25 +248,6 @@ class StationConnection:
             self.socket.resume()
 
     # --- records ----------------------------------------------------------------------------------------------
-
-    def _record_call(self, work: Work, call: ocpp.Call, outcome: FrameOutcome, code: str | None) -> None:
-        record(
-            work,
-            organisation_id=self.station.organisation_id,
-            station_id=self.station.id,
-            connection_id=self.station.connection_id,
-            at=work.now,
-            from_station=True,
-            action=call.action,
-            message_id=call.message_id,
-            request=call.text,
-            answer=self._reply,
-            answered_at=work.now,
-            outcome=outcome,
-            error_code=code,
-            repairs=call.repairs,
-            violation=call.violation,
-        )
 
     def _record_refused(self, work: Work, refused: ocpp.Refused) -> None:
         self._record(
@@ -396,7 +378,7 @@ class StationConnection:
     def _send(self, text: str) -> bool:
         is_sent = self.socket.send_text(text)
         if is_sent:
-            MESSAGES_OUT.inc()
+            TRAFFIC.messages_out += 1
             self.messages_out += 1
         elif self.socket.is_too_slow:
             self.intent = self.intent or Cause.SLOW_READER

@@ -117,7 +117,8 @@ class Dispatcher:
                 await work.close()
                 piece.failed()
                 continue
-            await work.close()  # what it read, it has read: a batch holds one database connection, not hundreds
+            if work.has_session:
+                await work.close()  # what it read, it has read: a batch holds one database connection, not hundreds
             handled.append((piece, work))
         return handled
 

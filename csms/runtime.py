@@ -80,7 +80,7 @@ def _announce_on(bus: Bus, store: Store) -> None:
             await bus.publish(f"{LIVE_SUBJECT}.{fact.organisation_id}", orjson.dumps(news))
 
     def announce(facts: Sequence[Fact]) -> None:
-        task = asyncio.get_running_loop().create_task(publish(list(facts)))
+        task = asyncio.get_running_loop().create_task(publish(facts))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 

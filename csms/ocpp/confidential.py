@@ -32,6 +32,11 @@ _ACTIONS: Final = frozenset(
 _HINTS: Final = ("authorizationkey", "password", "passphrase", "secret", "privatekey", "simpin", '"vpn"', "://", "\\u")
 
 
+def may_hold_secrets(action: str) -> bool:
+    """Whether the messages of that action are searched for secrets at all."""
+    return action in _ACTIONS
+
+
 def redacted(action: str, payload: Any) -> Any:
     """Mask the secrets in a request or answer of ``action``; without any, return ``payload`` itself."""
     return _masked(payload, []) if action in _ACTIONS else payload

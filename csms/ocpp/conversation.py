@@ -38,7 +38,7 @@ class Limits:
     remembered_reply_chars: int = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A request to handle: known action, right direction, payload valid or repaired.
 

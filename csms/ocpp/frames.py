@@ -26,7 +26,7 @@ CALLRESULTERROR: Final = 5
 SEND: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """``[2, message_id, action, payload]``; ``had_null`` tells a payload of null, read as ``{}``."""
 

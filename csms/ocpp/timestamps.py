@@ -24,7 +24,7 @@ class Flag(StrEnum):
     LOOSE = "loose"  # blanks, one-digit fields, lower case
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """A time as a station wrote it: ``at`` in UTC, ``flags`` saying how its text was unusual."""
 

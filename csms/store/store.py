@@ -83,7 +83,7 @@ class Store:
                 raise _conflict(error) from error
             finally:
                 await work.close()
-        self._committed(work)
+        self.settle([work])
 
     def note(self, now: datetime | None = None) -> Work:
         """A unit of work of the hot path: reads see what is committed, writes are noted for `commit_all`."""
@@ -95,7 +95,8 @@ class Store:
         Raises writers.RowRefused when a row breaks a constraint; then nothing of any unit was kept.
         """
         for work in works:
-            await work.close()
+            if work.has_session:
+                await work.close()
             if work.facts and not work.is_prepared:
                 work.is_prepared = True  # a commit that is tried again must not note its facts twice
                 for hook in self.before_commit:
@@ -105,8 +106,14 @@ class Store:
 
     def settle(self, works: Sequence[Work]) -> None:
         """Do what was to be done after the commit of these units."""
+        facts: list[Fact] = []
         for work in works:
-            self._committed(work)
+            for act in work.after:
+                act()
+            facts += work.facts
+        if facts:
+            for announce in self.announce:
+                announce(facts)
 
     async def is_kept(self, works: Sequence[Work]) -> bool:
         """Whether a commit whose confirmation was lost has happened: all or nothing, so one row tells."""
@@ -116,13 +123,6 @@ class Store:
                 async with self._sessions() as session:
                     return (await session.exec(query)).first() is not None
         return False
-
-    def _committed(self, work: Work) -> None:
-        for act in work.after:
-            act()
-        if work.facts:
-            for announce in self.announce:
-                announce(work.facts)
 
     async def close(self) -> None:
         await self._writer.close()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import asyncpg
 import orjson
-from sqlalchemy import Column
+from sqlalchemy import Boolean, Column, Enum
 
 from csms.store.gate import Gate
 from csms.store.table import Json, Table, UtcDateTime, aware, json_text, time_text
@@ -64,8 +64,7 @@ class _Plan:
         return statement
 
     def record(self, row: dict[str, Any]) -> Values:
-        get = row.get
-        values = [get(name) for name in self.columns]
+        values = list(map(row.get, self.columns))
         for index, convert in self._converted:
             value = values[index]
             if value is not None:
@@ -121,10 +120,14 @@ class _Gatherer:
 
 
 class SqliteWriter:
-    """One connection in one thread; SQLite has one writer at a time anyway."""
+    """One connection in one thread; SQLite has one writer at a time anyway.
+
+    Values reach the driver as plain `str` and `int`: for a subclass, as enums and truth values are, it looks for an
+    adapter at every row.
+    """
 
     def __init__(self, path: str, gate: Gate, busy_timeout_s: float = 30.0) -> None:
-        self._gatherer = _Gatherer({UtcDateTime: time_text, Json: json_text})
+        self._gatherer = _Gatherer({UtcDateTime: time_text, Json: json_text, Enum: str.__str__, Boolean: int})
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._gate = gate
         self._path = path

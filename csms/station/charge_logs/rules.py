@@ -1,7 +1,6 @@
 """S6, B7: what registers, times and samples mean: energy, duration, units, keys of repeats, the curve."""
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ ROUNDING_STEPS_WH: Final = (10, 100)
 """Meters that send kWh with two decimals or one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Moment:
     """A station's time as it is stored, and what is unusual about it."""
 
@@ -137,7 +136,7 @@ OUTLET: Final = "Outlet"
 _PHASES: Final = frozenset({"L1", "L2", "L3", "L1-N", "L2-N", "L3-N"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Quantity:
     """One SampledValue with the standard's defaults filled in, and its value in base units."""
 
@@ -146,12 +145,11 @@ class Quantity:
     location: str
     unit: str
     value: float
-    is_unit_sent: bool = True
     is_fraction: bool = False
-    """Written with decimals."""
+    """Written with decimals and without a unit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Measures:
     """What the charge log needs of a set of values."""
 
@@ -162,13 +160,16 @@ class Measures:
 
 def number(sent: object) -> float | None:
     """A value as stations write it, with point or comma; None for what is none or out of all bounds."""
-    if isinstance(sent, str) and _NUMBER.fullmatch(sent.strip()) is not None:
-        value = float(sent.strip().replace(",", "."))
+    if isinstance(sent, str):
+        sent = sent.strip()
+        if _NUMBER.fullmatch(sent) is None:
+            return None
+        value = float(sent.replace(",", ".") if "," in sent else sent)
     elif isinstance(sent, int | float) and not isinstance(sent, bool):
         value = float(sent)
     else:
         return None
-    return value if math.isfinite(value) and abs(value) <= REGISTER_MAX_WH else None
+    return value if -REGISTER_MAX_WH <= value <= REGISTER_MAX_WH else None
 
 
 def quantity(sample: Mapping[str, Any]) -> Quantity | None:
@@ -177,18 +178,19 @@ def quantity(sample: Mapping[str, Any]) -> Quantity | None:
     if value is None or sample.get("format") == "SignedData":
         return None
     measurand = str(sample.get("measurand") or REGISTER)
-    sent = sample.get("unit")
-    unit, factor = _UNITS.get(str(sent).lower(), (str(sent), 1)) if sent else (_default_unit(measurand), 1)
-    phase = sample.get("phase")
-    location = str(sample.get("location") or OUTLET)
+    sent, phase, location = sample.get("unit"), sample.get("phase"), sample.get("location")
+    if sent:
+        word = str(sent)
+        unit, factor = _UNITS.get(word) or _UNITS.get(word.lower(), (word, 1))
+    else:
+        unit, factor = _default_unit(measurand), 1
     return Quantity(
         measurand,
         str(phase) if phase else None,
-        location,
+        str(location or OUTLET),
         unit,
         value * factor,
-        is_unit_sent=bool(sent),
-        is_fraction=not str(sample["value"]).strip().lstrip("+-").isdigit(),
+        is_fraction=not sent and not str(sample["value"]).strip().lstrip("+-").isdigit(),
     )
 
 
@@ -201,18 +203,25 @@ def measures(samples: Iterable[object], meter_start_wh: float | None = None) -> 
 
     `meter_start_wh` helps to see registers that were sent in kWh without saying so.
     """
-    wanted = [one for one in samples if isinstance(one, Mapping) and one.get("measurand", REGISTER) in _MEASURES]
-    read = [found for one in wanted if (found := quantity(one)) is not None]
-    power = _total(read, POWER, "W")
-    soc = [one.value for one in read if one.measurand == STATE_OF_CHARGE]
-    return Measures(_register(read, meter_start_wh), power, soc[-1] if soc else None)
+    registers, powers, soc = list[Quantity](), list[Quantity](), None
+    for one in samples:
+        if not isinstance(one, dict) or one.get("measurand", REGISTER) not in _MEASURES:
+            continue
+        read = quantity(one)
+        if read is None:
+            continue
+        if read.measurand == REGISTER:
+            registers.append(read)
+        elif read.measurand == POWER:
+            powers.append(read)
+        else:
+            soc = read.value
+    return Measures(_register(registers, meter_start_wh), _total(powers, "W"), soc)
 
 
 def _register(read: Sequence[Quantity], meter_start_wh: float | None) -> float | None:
-    value = _total(read, REGISTER, "Wh")
-    if value is None or meter_start_wh is None:
-        return value
-    if any(one.is_unit_sent or not one.is_fraction for one in read if one.measurand == REGISTER):
+    value = _total(read, "Wh")
+    if value is None or meter_start_wh is None or not all(one.is_fraction for one in read):
         return value
     return value * 1000 if _is_kwh_unsaid(value, meter_start_wh) else value
 
@@ -223,9 +232,11 @@ def _is_kwh_unsaid(value: float, meter_start_wh: float) -> bool:
     return is_far_below and -SLACK_WH <= value * 1000 - meter_start_wh <= LARGEST_CHARGE_WH
 
 
-def _total(read: Sequence[Quantity], measurand: str, unit: str) -> float | None:
+def _total(read: Sequence[Quantity], unit: str) -> float | None:
     """The value over all phases: as sent without phase, else the sum of the phases; of the outlet if there is one."""
-    found = [one for one in read if one.measurand == measurand and one.unit == unit and one.location != "EV"]
+    if len(read) == 1 and read[0].phase is None:
+        return read[0].value if read[0].unit == unit and read[0].location != "EV" else None
+    found = [one for one in read if one.unit == unit and one.location != "EV"]
     outlet = [one for one in found if one.location == OUTLET] or found
     totals = [one.value for one in outlet if one.phase is None]
     if totals:
@@ -237,7 +248,7 @@ def _total(read: Sequence[Quantity], measurand: str, unit: str) -> float | None:
 # Energy: what was charged between two readings of a register that may misbehave
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Register:
     """A reading of the import register; `order` grows with arrival."""
 
@@ -268,6 +279,9 @@ class Tally:
     @classmethod
     def of(cls, start: Register) -> "Tally":
         return cls(start.at, start.wh)
+
+    def copy(self) -> "Tally":
+        return Tally(self.last_at, self.high_wh, self.total_wh, self.flags, self.before_reset)
 
     def add(self, register: Register) -> float:
         """Count a reading; returns the energy so far."""

@@ -10,10 +10,12 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import NotFound
 from csms.ids import id_at, time_of
-from csms.ocpp.confidential import redacted_text
+from csms.ocpp.confidential import may_hold_secrets, redacted_text
+from csms.ocpp.conversation import Call
 from csms.ocpp.repairs import AppliedRepair
 from csms.ocpp.schema import Violation
 from csms.rights import Caller
+from csms.routing import ConnectedStation
 from csms.station.communication_logs.model import Frame, FrameOutcome
 from csms.station.information import Station
 from csms.store import Store, Work
@@ -84,8 +86,7 @@ def record(
     """
     names, breach = None, None
     if repairs or violation is not None:
-        names = sorted({repair.name for repair in repairs}) or None
-        breach = str(violation) if violation is not None else f"{repairs[0].place or 'payload'}: {repairs[0].name}"
+        names, breach = _breach(repairs, violation)
     return work.insert(
         Frame,
         organisation_id=organisation_id,
@@ -101,8 +102,47 @@ def record(
         outcome=outcome,
         error_code=_storable(error_code, ACTION_CHARS_MAX),
         repairs=names,
-        violation=_storable(breach, VIOLATION_CHARS_MAX),
+        violation=breach,
     )
+
+
+def record_handled(
+    work: Work, station: ConnectedStation, call: Call, *, answer: str | None, error_code: str | None = None
+) -> int:
+    """Note a call of the station that was handled, with its answer or refusal: `record` without the checks that such a call has passed.
+
+    Its action is one of the standard's, its id has at most 36 characters, and its text is JSON without NUL.
+    """
+    request, action = call.text, call.action
+    if may_hold_secrets(action):
+        request, answer = redacted_text(request, action), _shown(answer, action)
+    names, breach = None, None
+    if call.repairs or call.violation is not None:
+        names, breach = _breach(call.repairs, call.violation)
+    return work.insert(
+        Frame,
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        connection_id=station.connection_id,
+        at=work.now,
+        from_station=True,
+        action=action,
+        message_id=call.message_id,
+        request=request,
+        answer=answer,
+        answered_at=work.now,
+        outcome=FrameOutcome.ANSWERED if error_code is None else FrameOutcome.REFUSED,
+        error_code=error_code,
+        repairs=names,
+        violation=breach,
+    )
+
+
+def _breach(repairs: Sequence[AppliedRepair], violation: Violation | str | None) -> tuple[list[str] | None, str | None]:
+    """The names of the repairs, and the breach in words."""
+    names = sorted({repair.name for repair in repairs}) or None
+    breach = str(violation) if violation is not None else f"{repairs[0].place or 'payload'}: {repairs[0].name}"
+    return names, _storable(breach, VIOLATION_CHARS_MAX)
 
 
 def frames_of(station_id: int, wanted: FrameFilter) -> SelectOfScalar[Frame]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from csms.ocpp.errors import OcppError
 from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import ChargeLog, ChargeState
-from csms.station.charge_logs.rules import LARGEST_CHARGE_WH, Register
+from csms.station.charge_logs.rules import LARGEST_CHARGE_WH, Register, Tally
 from csms.station.charge_logs.service.ending import UNKNOWN_REASON, estimated_end, revived
 from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, remember
 from csms.station.charge_logs.service.samples import Sample, new_of_charge, new_outside, registers, store_samples
@@ -36,12 +36,14 @@ async def measure(
     if transaction.is_open and transaction.abandoned_at is not None:
         transaction = await _as_stored(work, transaction, is_alive=_newest(new) > transaction.abandoned_at)
     if transaction.is_open:
-        after = _advanced(work, transaction, new)
-    else:
+        _advance(work, transaction, new)
+    elif transaction.state is ChargeState.ESTIMATED_END:
+        await _estimate_again(work, transaction, new)
+    if not transaction.is_open:
         after = replace(transaction, last_sample_at=max(_newest(new), transaction.last_sample_at or _newest(new)))
-        if transaction.state is ChargeState.ESTIMATED_END:
-            await _estimate_again(work, transaction, new)
-    remember(work, station.recall(OpenTransactions), after)
+        remember(work, station.recall(OpenTransactions), after)
+    elif station.recall(OpenTransactions).by_transaction_id.get(transaction.transaction_id) is not transaction:
+        remember(work, station.recall(OpenTransactions), transaction)
 
 
 def _newest(samples: Sequence[Sample]) -> datetime:
@@ -71,22 +73,13 @@ async def _as_stored(work: Work, transaction: Transaction, *, is_alive: bool) ->
     return Transaction.of(log, transaction.last_sample_at)
 
 
-def _advanced(work: Work, transaction: Transaction, samples: Sequence[Sample]) -> Transaction:
-    """A running charge brought up to its newest sample."""
-    after = _measured(transaction, samples)
-    if transaction.progress_at is None or work.now - transaction.progress_at >= PROGRESS_EVERY:
-        after = replace(after, progress_at=work.now)
-        work.change(ChargeLog, transaction.id, **_progress(after, samples))
-    return after
-
-
-def _measured(transaction: Transaction, samples: Sequence[Sample]) -> Transaction:
-    newest = transaction.last_sample_at
-    tally = replace(transaction.tally)
-    is_whole = transaction.is_whole
-    for one in sorted(samples, key=lambda sample: sample.measured_at):
+def _advance(work: Work, transaction: Transaction, samples: Sequence[Sample]) -> None:
+    """Bring a running charge up to its newest sample, once that is kept."""
+    in_order = sorted(samples, key=_time_of) if len(samples) > 1 else samples
+    newest, tally, is_whole = transaction.last_sample_at, transaction.tally.copy(), transaction.is_whole
+    for one in in_order:
         is_late = newest is not None and one.measured_at < newest
-        newest = one.measured_at if newest is None else max(newest, one.measured_at)
+        newest = one.measured_at if newest is None or not is_late else newest
         register_wh = one.measures.energy_wh
         if register_wh is None:
             continue
@@ -95,21 +88,25 @@ def _measured(transaction: Transaction, samples: Sequence[Sample]) -> Transactio
             is_whole = False
         else:
             tally.add(Register(one.measured_at, register_wh))
-    return replace(
-        transaction,
-        last_sample_at=newest,
-        tally=tally,
-        is_whole=is_whole and not tally.flags,
-    )
+    progress_at, last_sample_at = transaction.progress_at, newest or work.now
+    if progress_at is None or work.now - progress_at >= PROGRESS_EVERY:
+        progress_at = work.now
+        work.change(ChargeLog, transaction.id, **_progress(last_sample_at, tally, in_order))
+    is_whole = is_whole and not tally.flags
+    work.after_commit(lambda: transaction.advance(last_sample_at, tally, progress_at, is_whole=is_whole))
 
 
-def _progress(transaction: Transaction, samples: Sequence[Sample]) -> Columns:
+def _time_of(sample: Sample) -> datetime:
+    return sample.measured_at
+
+
+def _progress(last_sample_at: datetime, tally: Tally, samples: Sequence[Sample]) -> Columns:
     columns: Columns = {
-        "last_sample_at": transaction.last_sample_at,
-        "last_register_wh": transaction.tally.high_wh,
-        "energy_wh": round(transaction.tally.total_wh),
+        "last_sample_at": last_sample_at,
+        "last_register_wh": tally.high_wh,
+        "energy_wh": round(tally.total_wh),
     }
-    for one in sorted(samples, key=lambda sample: sample.measured_at):
+    for one in samples:
         if one.measures.power_w is not None:
             columns["last_power_w"] = one.measures.power_w
         if one.measures.soc_percent is not None:

@@ -27,9 +27,9 @@ SKEW: Final = timedelta(seconds=10)
 """How far ahead a well-set station clock may be."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Transaction:
-    """A charge as handlers need it; replaced, never changed."""
+    """A charge as handlers need it: replaced by `remember`, except that `advance` brings it up to its newest sample."""
 
     id: int
     transaction_id: int
@@ -82,6 +82,13 @@ class Transaction:
     def is_open(self) -> bool:
         return self.state is ChargeState.RUNNING
 
+    def advance(self, last_sample_at: datetime, tally: Tally, progress_at: datetime | None, *, is_whole: bool) -> None:
+        """Samples are kept. In place: it happens with nearly every message, all else seldom."""
+        self.last_sample_at = last_sample_at
+        self.tally = tally
+        self.progress_at = progress_at
+        self.is_whole = is_whole
+
 
 def _tally_of(log: ChargeLog) -> Tally:
     high_wh = log.meter_start_wh if log.last_register_wh is None else log.last_register_wh
@@ -101,11 +108,13 @@ class OpenTransactions:
     """Transaction ids that are not this station's, and whether they are another's."""
     doubtful: set[str] = field(default_factory=set)
     """Starts that were noted but perhaps not kept: looked up when they come again."""
+    _open: dict[int, Transaction] = field(default_factory=dict)
+    """Those of `by_transaction_id` that are open."""
 
     def open_at(self, number: int) -> list[Transaction]:
         """The open charges of that charge point, oldest first; more than one only after trouble."""
-        found = [one for one in self.by_transaction_id.values() if one.is_open and one.charge_point_number == number]
-        return sorted(found, key=lambda one: (one.started_at, one.id))
+        found = [one for one in self._open.values() if one.charge_point_number == number]
+        return sorted(found, key=lambda one: (one.started_at, one.id)) if len(found) > 1 else found
 
     def with_start(self, key: str) -> Transaction | None:
         """The newest charge that began with that start."""
@@ -114,14 +123,28 @@ class OpenTransactions:
 
     def remember(self, transaction: Transaction) -> None:
         """Put in a charge, new or changed; those that are too many or too old are dropped and looked up if named."""
-        self.by_transaction_id[transaction.transaction_id] = transaction
-        alike = [one for one in self.by_transaction_id.values() if one.is_open is transaction.is_open]
-        kept_max, kept_min = (OPEN_MAX, OPEN_MAX) if transaction.is_open else (RECENT_MAX, RECENT_MIN)
-        for one in alike[: max(0, len(alike) - kept_min)]:
-            if len(alike) <= kept_max and transaction.received_at - one.received_at < RECENT:
-                break
+        transaction_id = transaction.transaction_id
+        self.by_transaction_id[transaction_id] = transaction
+        if transaction.is_open:
+            self._open[transaction_id] = transaction
+            self._drop_oldest(OPEN_MAX, OPEN_MAX, len(self._open), transaction)
+        else:
+            self._open.pop(transaction_id, None)
+            self._drop_oldest(RECENT_MIN, RECENT_MAX, len(self.by_transaction_id) - len(self._open), transaction)
+
+    def _drop_oldest(self, kept_min: int, kept_max: int, count: int, newest: Transaction) -> None:
+        """Of the open charges or of the ended ones, as `newest` is, of which there are `count`."""
+        if count <= kept_min:
+            return
+        for one in list(self._open.values() if newest.is_open else self.by_transaction_id.values()):
+            if one.is_open is not newest.is_open:
+                continue
+            if count <= kept_min or (count <= kept_max and newest.received_at - one.received_at < RECENT):
+                return
             del self.by_transaction_id[one.transaction_id]
+            self._open.pop(one.transaction_id, None)
             self._looks_up_until(one.received_at)
+            count -= 1
 
     def _looks_up_until(self, at: datetime) -> None:
         if self.loaded_at is not None:

@@ -23,7 +23,7 @@ REGISTERS_MAX: Final = 100_000
 _Seen = tuple[datetime, Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sample:
     """The values of one moment, as sent."""
 
