@@ -109,7 +109,7 @@ def record(
 def record_handled(
     work: Work, station: ConnectedStation, call: Call, *, answer: str | None, error_code: str | None = None
 ) -> int:
-    """Note a call of the station that was handled, with its answer or refusal: `record` without the checks that such a call has passed.
+    """Note a call of the station that was handled, with its answer or refusal; `record` for what has passed its checks.
 
     Its action is one of the standard's, its id has at most 36 characters, and its text is JSON without NUL.
     """
