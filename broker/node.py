@@ -336,6 +336,7 @@ class Node:
 
     async def _on_live(self, message: Message) -> None:
         news = orjson.loads(message.data)
+        self._routes.heard(int(message.subject.rpartition(".")[2]), news["kind"], news["data"])
         connection = self.connections.get(news.get("station") or "")
         if connection is None:
             return

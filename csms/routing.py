@@ -5,6 +5,7 @@ A feature's `ocpp.py` offers any of:
     ROUTES = (Route(Version.V16, "Heartbeat", heartbeat), …)      station calls that it answers
     OBSERVES = (Observe(Version.V16, "BootNotification", closes_zombies), …)   wants to know of a call
     ANSWERED = (Answered(VERSIONS_2, "Reset", reset_answered), …)  answers to our calls that it stores
+    HEARS = (Hear(frozenset({"token_changed"}), forget),)   news of the organisation that end what the process knows
     async def load(work, stations): …       fills the memory of stations that connect, many at once
 """
 
@@ -68,6 +69,10 @@ Observer = Callable[[Work, ConnectedStation, Payload], Awaitable[None]]
 AnswerHandler = Callable[[Work, ConnectedStation, Payload, Payload], Awaitable[None]]
 """Stores what a station answered to our call: request payload, answer payload."""
 
+Listener = Callable[[int, Payload], None]
+"""Hears of a fact right after its commit, in every broker process: organisation id, the fact's data. News may be lost:
+whoever depends on them asks the database again after a while."""
+
 Loader = Callable[[Work, Sequence[ConnectedStation]], Awaitable[None]]
 """Fills `station.memory` for stations that connect, with one query for all of them."""
 
@@ -93,6 +98,12 @@ class Answered:
     handle: AnswerHandler
 
 
+@dataclass(frozen=True, slots=True)
+class Hear:
+    kinds: frozenset[str]
+    hear: Listener
+
+
 def _keys(route: Route | Observe | Answered) -> list[tuple[Version, str]]:
     versions = (route.versions,) if isinstance(route.versions, Version) else route.versions
     return [(version, route.action) for version in versions]
@@ -107,11 +118,15 @@ class Routes:
         observes: Iterable[Observe] = (),
         answered: Iterable[Answered] = (),
         loaders: Iterable[Loader] = (),
+        hears: Iterable[Hear] = (),
     ) -> None:
         self._handlers: dict[tuple[Version, str], Handler] = {}
         self._observers: dict[tuple[Version, str], list[Observer]] = {}
         self._answered: dict[tuple[Version, str], list[AnswerHandler]] = {}
         self._loaders = list(loaders)
+        self._listeners: dict[str, list[Listener]] = {}
+        for one_kind, hear in ((kind, one.hear) for one in hears for kind in one.kinds):
+            self._listeners.setdefault(one_kind, []).append(hear)
         for route in routes:
             for key in _keys(route):
                 if key in self._handlers:
@@ -148,6 +163,11 @@ class Routes:
         for handle in self._answered.get((station.version, action), ()):
             await handle(work, station, request, answer)
 
+    def heard(self, organisation_id: int, kind: str, data: Payload) -> None:
+        """Tell the features that wait for such news."""
+        for hear in self._listeners.get(kind, ()):
+            hear(organisation_id, data)
+
     async def load(self, work: Work, stations: Sequence[ConnectedStation]) -> None:
         """Fill the memory of stations that connect."""
         for loader in self._loaders:
@@ -157,5 +177,9 @@ class Routes:
 def find_routes() -> Routes:
     """The routes of all features."""
     return Routes(
-        offered("ocpp", "ROUTES"), offered("ocpp", "OBSERVES"), offered("ocpp", "ANSWERED"), offered("ocpp", "load")
+        offered("ocpp", "ROUTES"),
+        offered("ocpp", "OBSERVES"),
+        offered("ocpp", "ANSWERED"),
+        offered("ocpp", "load"),
+        offered("ocpp", "HEARS"),
     )

@@ -1,18 +1,46 @@
 """S27: RFID and app tokens: groups, validity, blocking, and whether a token may charge."""
 
-from csms.station.tokens.model import Token, TokenPolicy, UnknownTokens
-from csms.station.tokens.rules import TokenStatus, Verdict, id_tag_info, masked, token_key
-from csms.station.tokens.service import authorise
+from csms.station.tokens.model import Token, TokenPolicy
+from csms.station.tokens.rules import (
+    ChainStatus,
+    Hold,
+    KnownToken,
+    Place,
+    Site,
+    TokenKind,
+    TokenStatus,
+    UnknownTokens,
+    Verdict,
+    id_tag_info,
+    id_token,
+    id_token_info,
+    kind_word,
+    masked,
+    read_id_token,
+    token_key,
+)
+from csms.station.tokens.service import Holds, authorise
 
-NEEDS = ()
+NEEDS = ("station.information",)
 __all__ = [
+    "ChainStatus",
+    "Hold",
+    "Holds",
+    "KnownToken",
+    "Place",
+    "Site",
     "Token",
+    "TokenKind",
     "TokenPolicy",
     "TokenStatus",
     "UnknownTokens",
     "Verdict",
     "authorise",
     "id_tag_info",
+    "id_token",
+    "id_token_info",
+    "kind_word",
     "masked",
+    "read_id_token",
     "token_key",
 ]

@@ -54,7 +54,7 @@ async def begin(work: Work, station: ConnectedStation, start: Start) -> Transact
     if known is not None and not _is_another(known, start):
         return known
     key = _new_key(start, known)
-    verdict = await _verdict(work, station, start.token)
+    verdict = await _verdict(work, station, start)
     is_overlapping = False
     for older in memory.open_at(start.charge_point_number):
         if Flag.OFFLINE in start.moment.flags and start.moment.at < older.started_at:
@@ -110,12 +110,13 @@ async def _charge_point_id(work: Work, station: ConnectedStation, number: int) -
     return None if number == 0 else await charge_point_id(work, station, number)
 
 
-async def _verdict(work: Work, station: ConnectedStation, token: str) -> Verdict:
-    verdict = await authorise(work, station, token)
+async def _verdict(work: Work, station: ConnectedStation, start: Start) -> Verdict:
+    number, started_at = start.charge_point_number, start.moment.at
+    verdict = await authorise(work, station, start.token, charge_point_number=number, started_at=started_at)
     if verdict.is_accepted and verdict.is_exclusive:
         query = select(ChargeLog.id).where(
             ChargeLog.organisation_id == station.organisation_id,
-            ChargeLog.token_key == token_key(token),
+            ChargeLog.token_key == token_key(start.token),
             col(ChargeLog.state) == ChargeState.RUNNING,
         )
         if (await work.session.exec(query.limit(1))).first() is not None:

@@ -34,17 +34,40 @@ _REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = {
         "The card may charge at one place at a time, and another charge of it is running.",
         "Stop the other charge if it was forgotten.",
     ),
+    "Unknown": ("it is unknown", "The token is not in the list of tokens.", "Add it if its holder may charge."),
+    "NoCredit": ("it has no credit", "There is nothing left to pay with.", "Mark it when credit is there again."),
+    "NotAllowedTypeEVSE": (
+        "it may not charge at this charge point",
+        "The token is tied to other charge points of the station.",
+        "Change where it may charge if its holder may charge here.",
+    ),
+    "NotAtThisLocation": (
+        "it may not charge here",
+        "The token is tied to other stations.",
+        "Change where it may charge if its holder may charge here.",
+    ),
+    "NotAtThisTime": (
+        "it may not charge now",
+        "The token is not valid yet, or the charge point is reserved for somebody else.",
+        "Look at the token's first day and the station's reservations.",
+    ),
+}
+_CHAINS: Final[Mapping[str, str]] = {
+    "CertificateExpired": "the vehicle's contract certificate has expired",
+    "CertificateRevoked": "the vehicle's contract certificate was revoked",
+    "CertChainError": "the vehicle's contract certificate could not be verified",
+    "ContractCancelled": "the vehicle's contract is not accepted any more",
 }
 
 
 def _verdict(answer: Payload) -> str:
-    info = answer.get("idTagInfo")
+    info = answer.get("idTagInfo") or answer.get("idTokenInfo")
     return status_of(info) if isinstance(info, Mapping) else "Accepted"
 
 
 def _refusal(verdict: str) -> tuple[str, str, str]:
     known = _REFUSALS.get(verdict)
-    return known or (f"«{verdict}»", "The answer is not one that OCPP 1.6 knows.", "Look at the raw frame.")
+    return known or (f"«{verdict}»", "The answer is not one that OCPP knows.", "Look at the raw frame.")
 
 
 def _authorize(request: Payload, answer: Payload) -> Words:
@@ -52,6 +75,9 @@ def _authorize(request: Payload, answer: Payload) -> Words:
     if verdict == "Accepted":
         return Words(sentence(f"{card_of(request)} was accepted."))
     short, why, what = _refusal(verdict)
+    chain = _CHAINS.get(str(answer.get("certificateStatus")))
+    if chain is not None:
+        short, why = chain, f"{sentence(chain)}."
     return Words(sentence(f"{card_of(request)} was refused: {short}."), Level.WARNING, why, what)
 
 

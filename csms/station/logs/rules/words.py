@@ -43,6 +43,20 @@ _TEXT_CHARS_MAX: Final = 200
 _DEPTH_MAX: Final = 8
 
 
+_TAG_NAMES: Final = frozenset({"idTag", "parentIdTag", "idToken", "additionalIdToken"})
+_KINDS: Final = {
+    "emaid": "contract",
+    "keycode": "key code",
+    "macaddress": "vehicle",
+    "evccid": "vehicle",
+    "vin": "vehicle",
+    "central": "token",
+    "local": "token",
+    "directpayment": "payment",
+}
+"""OCPP 2.0.1, 3.43: what is no card; 1.6 knows only cards."""
+
+
 def masked_tag(tag: object) -> str:
     """An id tag by its end: `…1234`. Of a short one less is shown, so that it is never whole."""
     text = str(tag)
@@ -54,7 +68,7 @@ def tags_in(value: object, depth: int) -> Iterator[str]:
         return
     if isinstance(value, Mapping):
         for name, item in value.items():
-            if name in ("idTag", "parentIdTag") and isinstance(item, str):
+            if name in _TAG_NAMES and isinstance(item, str):
                 yield item
             yield from tags_in(item, depth + 1)
     elif isinstance(value, list):
@@ -88,7 +102,14 @@ def kwh(value: object) -> str:
 
 
 def card_of(request: Payload) -> str:
-    return f"card {masked_tag(request['idTag'])}" if request.get("idTag") else "a card"
+    """Who it is about: `card …1234`; OCPP 2.x says what kind of token it is."""
+    if request.get("idTag"):
+        return f"card {masked_tag(request['idTag'])}"
+    token = request.get("idToken")
+    if not isinstance(token, Mapping) or not token.get("idToken"):
+        return "a card"
+    kind = _KINDS.get(str(token.get("type", "")).lower(), "card")
+    return f"{kind} {masked_tag(token['idToken'])}"
 
 
 def sentence(text: str) -> str:
