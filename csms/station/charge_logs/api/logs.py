@@ -1,0 +1,180 @@
+"""S6: charge logs over HTTP: lists, CSV, details, corrections."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlmodel import col
+
+from csms.exceptions import Invalid
+from csms.rights import Area
+from csms.station.charge_logs.api.shown import (
+    CSV_RESPONSE,
+    CSV_ROWS_MAX,
+    REGISTER_MAX_WH,
+    Asked,
+    ChargeLogDetail,
+    ChargeLogId,
+    ChargeLogShown,
+    ChargePointSum,
+    Correction,
+    Summary,
+    SumShown,
+)
+from csms.station.charge_logs.model import (
+    ChargeLog,
+    ChargeState,
+)
+from csms.station.charge_logs.service.records import (
+    Filter,
+    charge_logs_query,
+    correct,
+    corrections_of,
+    get_charge_log,
+    identities_of,
+    sums_by_charge_point,
+)
+from csms.station.information import StationDep, StationToChange
+from csms.tabular import Columns, csv_text, wants_csv
+from csms.web import (
+    Page,
+    PageDep,
+    PeriodDep,
+    Reading,
+    Writing,
+    may_read,
+    may_write,
+    page_of,
+)
+
+router = APIRouter()
+
+
+def _wanted(
+    period: PeriodDep,
+    charge_point_number: Annotated[int | None, Query(ge=0, le=REGISTER_MAX_WH)] = None,
+    token: Asked = None,
+    person: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="part of a holder")] = None,
+    state: Annotated[list[ChargeState], Query(description="one or several", max_length=3)] = [],  # noqa: B006  # FastAPI copies it
+) -> Filter:
+    return Filter(
+        charge_point_number=charge_point_number,
+        start=period.start,
+        end=period.end,
+        token=token,
+        person=person,
+        states=state,
+    )
+
+
+WantedDep = Annotated[Filter, Depends(_wanted)]
+SortQuery = Annotated[Literal["-started_at", "started_at"], Query(description="`-`: latest first")]
+
+
+def _is_csv(
+    request: Request,
+    form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="instead of Accept")] = None,
+) -> bool:
+    return form == "csv" if form is not None else wants_csv(request.headers.get("Accept"))
+
+
+CsvDep = Annotated[bool, Depends(_is_csv)]
+
+
+def _column(name: str) -> Any:
+    return lambda row: getattr(row, name)
+
+
+_CSV_COLUMNS: Final[Columns[ChargeLogShown]] = {name: _column(name) for name in ChargeLogShown.model_fields}
+
+
+async def _list(
+    work: Reading, page: PageDep, wanted: Filter, *, sort: str, is_csv: bool
+) -> Page[ChargeLogShown] | Response:
+    query, is_descending = charge_logs_query(wanted), sort.startswith("-")
+    if not is_csv:
+        rows, cursor = await page_of(work, query, page, by=ChargeLog.started_at, descending=is_descending)
+        return Page(items=await _shown(work, rows), next_cursor=cursor)
+    order = col(ChargeLog.started_at).desc() if is_descending else col(ChargeLog.started_at)
+    logs = (await work.session.exec(query.order_by(order, col(ChargeLog.id)).limit(CSV_ROWS_MAX + 1))).all()
+    if len(logs) > CSV_ROWS_MAX:
+        raise Invalid(f"more than {CSV_ROWS_MAX} charge logs; ask for a shorter period", place="query/from")
+    headers = {"Content-Disposition": 'attachment; filename="charge-logs.csv"', "Vary": "Accept"}
+    text = csv_text(_CSV_COLUMNS, await _shown(work, logs))
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _shown(work: Reading, logs: Sequence[ChargeLog]) -> list[ChargeLogShown]:
+    identities = await identities_of(work, logs)
+    return [ChargeLogShown.of(log, identities.get(log.station_id, ""), work.now) for log in logs]
+
+
+@router.get(
+    "/charge-logs",
+    summary="Charges of all your stations",
+    dependencies=[may_read()],
+    response_model=Page[ChargeLogShown],
+    responses=CSV_RESPONSE,
+)
+async def list_all_charge_logs(
+    work: Reading, page: PageDep, wanted: WantedDep, is_csv: CsvDep, sort: SortQuery = "-started_at"
+) -> Page[ChargeLogShown] | Response:
+    """A page as JSON, or with `format=csv` or `Accept: text/csv` all of them as CSV. The period is that of starts."""
+    return await _list(work, page, wanted, sort=sort, is_csv=is_csv)
+
+
+@router.get(
+    "/stations/{station_id}/charge-logs",
+    summary="Charges of the station",
+    dependencies=[may_read()],
+    response_model=Page[ChargeLogShown],
+    responses=CSV_RESPONSE,
+)
+async def list_charge_logs(
+    station: StationDep,
+    work: Reading,
+    page: PageDep,
+    wanted: WantedDep,
+    *,
+    is_csv: CsvDep,
+    sort: SortQuery = "-started_at",
+) -> Page[ChargeLogShown] | Response:
+    """A page as JSON, or with `format=csv` or `Accept: text/csv` all of them as CSV. The period is that of starts."""
+    return await _list(work, page, _of(wanted, station.id), sort=sort, is_csv=is_csv)
+
+
+def _of(wanted: Filter, station_id: int) -> Filter:
+    return replace(wanted, station_id=station_id)
+
+
+@router.get("/stations/{station_id}/charge-logs/summary", summary="Sums per charge point", dependencies=[may_read()])
+async def summarise_charge_logs(station: StationDep, work: Reading, wanted: WantedDep) -> Summary:
+    """Number, energy and duration of the charges that match; running ones count with what they have had so far."""
+    sums = [ChargePointSum.model_validate(one) for one in await sums_by_charge_point(work, _of(wanted, station.id))]
+    total = {name: sum(getattr(one, name) for one in sums) for name in SumShown.model_fields}
+    return Summary(total=SumShown.model_validate(total), charge_points=sums)
+
+
+@router.get("/stations/{station_id}/charge-logs/{charge_log_id}", summary="One charge", dependencies=[may_read()])
+async def show_charge_log(station: StationDep, work: Reading, charge_log_id: ChargeLogId) -> ChargeLogDetail:
+    """With all corrections, so that the original can be read."""
+    log = await get_charge_log(work, charge_log_id, station.id)
+    return ChargeLogDetail.with_corrections(log, station.identity, work.now, await corrections_of(work, log))
+
+
+@router.patch(
+    "/stations/{station_id}/charge-logs/{charge_log_id}",
+    summary="Correct an ended charge",
+    dependencies=[may_write(Area.DATA_ACCESS)],
+    responses={409: {"description": "the charge still runs"}},
+)
+async def correct_charge_log(
+    station: StationToChange, work: Writing, charge_log_id: ChargeLogId, body: Correction
+) -> ChargeLogDetail:
+    """The original is kept. A stop that the station sends later no longer changes this log."""
+    log = await get_charge_log(work, charge_log_id, station.id)
+    given = body.model_dump(exclude={"reason"}, exclude_none=True)
+    await correct(work, log, given, body.reason)
+    await work.session.flush()
+    return ChargeLogDetail.with_corrections(log, station.identity, work.now, await corrections_of(work, log))

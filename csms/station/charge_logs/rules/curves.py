@@ -1,0 +1,51 @@
+"""S6: a charge's course, as a chart shows it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from csms.station.charge_logs.rules.energy import Register, Tally
+from csms.station.charge_logs.rules.quantities import Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The state of a charge at one moment: energy since the start, power, state of charge."""
+
+    at: datetime
+    energy_wh: float | None
+    power_w: float | None
+    soc_percent: float | None
+
+
+def curve(start: Register, samples: Iterable[tuple[datetime, Measures]]) -> list[Point]:
+    """Points in the order of time; power that was not sent is taken from the energy between two readings."""
+    tally = Tally.of(start)
+    points = []
+    for at, read in sorted(samples, key=lambda sample: sample[0]):
+        energy_wh, power_w = None, read.power_w
+        if read.energy_wh is not None:
+            before_wh, elapsed_s = tally.total_wh, (at - tally.last_at).total_seconds()
+            energy_wh = tally.add(Register(at, read.energy_wh))
+            if power_w is None and elapsed_s > 0:
+                power_w = (energy_wh - before_wh) * 3600 / elapsed_s
+        points.append(Point(at, energy_wh, power_w, read.soc_percent))
+    return points
+
+
+def thinned(points: Sequence[Point], points_max: int) -> list[Point]:
+    """At most `points_max` (4 or more) of the points: both ends, and the highest and lowest power in between."""
+    if len(points) <= points_max:
+        return list(points)
+    inner = points[1:-1]
+    buckets = (points_max - 2) // 2
+    kept = [points[0]]
+    for index in range(buckets):
+        bucket = inner[index * len(inner) // buckets : (index + 1) * len(inner) // buckets]
+        ends = {min(bucket, key=_power), max(bucket, key=_power)}
+        kept.extend(sorted(ends, key=lambda point: point.at))
+    return [*kept, points[-1]]
+
+
+def _power(point: Point) -> float:
+    return -1.0 if point.power_w is None else point.power_w

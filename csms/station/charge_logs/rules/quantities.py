@@ -1,0 +1,164 @@
+"""B6: what a SampledValue says, of any version, in base units."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from csms.station.charge_logs.rules.moments import REGISTER_MAX_WH
+
+LARGEST_CHARGE_WH: Final = 2_000_000
+SLACK_WH: Final = 1000
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(?:[.,][0-9]{0,20})?(?:[eE][+-]?[0-9]{1,2})?")
+_UNITS: Final[Mapping[str, tuple[str, float]]] = {
+    "wh": ("Wh", 1),
+    "kwh": ("Wh", 1000),
+    "varh": ("varh", 1),
+    "kvarh": ("varh", 1000),
+    "w": ("W", 1),
+    "kw": ("W", 1000),
+    "va": ("VA", 1),
+    "kva": ("VA", 1000),
+    "var": ("var", 1),
+    "kvar": ("var", 1000),
+    "a": ("A", 1),
+    "v": ("V", 1),
+    "k": ("K", 1),
+    "celsius": ("Celsius", 1),
+    "celcius": ("Celsius", 1),  # OCPP 1.6 as it was first printed
+    "c": ("Celsius", 1),
+    "fahrenheit": ("Fahrenheit", 1),
+    "percent": ("Percent", 1),
+    "%": ("Percent", 1),
+    "hertz": ("Hertz", 1),
+    "hz": ("Hertz", 1),
+}
+# What a value without unit is in (OCPP 1.6, 7.40: Wh for energy)
+_DEFAULT_UNITS: Final = (
+    ("Energy.Reactive", "varh"),
+    ("Energy", "Wh"),
+    ("Power.Reactive", "var"),
+    ("Power.Factor", ""),
+    ("Power", "W"),
+    ("Current", "A"),
+    ("Voltage", "V"),
+    ("SoC", "Percent"),
+    ("Temperature", "Celsius"),
+    ("Frequency", "Hertz"),
+)
+REGISTER: Final = "Energy.Active.Import.Register"
+POWER: Final = "Power.Active.Import"
+STATE_OF_CHARGE: Final = "SoC"
+_MEASURES: Final = (REGISTER, POWER, STATE_OF_CHARGE, "", None)
+OUTLET: Final = "Outlet"
+_PHASES: Final = frozenset({"L1", "L2", "L3", "L1-N", "L2-N", "L3-N"})
+
+
+@dataclass(slots=True, eq=False)
+class Quantity:
+    """One SampledValue with the standard's defaults filled in, and its value in base units."""
+
+    measurand: str
+    phase: str | None
+    location: str
+    unit: str
+    value: float
+    is_fraction: bool = False
+    """Written with decimals and without a unit."""
+
+
+@dataclass(slots=True)
+class Measures:
+    """What the charge log needs of a set of values."""
+
+    energy_wh: float | None = None
+    power_w: float | None = None
+    soc_percent: float | None = None
+
+
+def number(sent: object) -> float | None:
+    """A value as stations write it, with point or comma; None for what is none or out of all bounds."""
+    if isinstance(sent, str):
+        sent = sent.strip()
+        if _NUMBER.fullmatch(sent) is None:
+            return None
+        value = float(sent.replace(",", ".") if "," in sent else sent)
+    elif isinstance(sent, int | float) and not isinstance(sent, bool):
+        value = float(sent)
+    else:
+        return None
+    return value if -REGISTER_MAX_WH <= value <= REGISTER_MAX_WH else None
+
+
+def quantity(sample: Mapping[str, Any]) -> Quantity | None:
+    """Read an OCPP 1.6 SampledValue; None for signed data and for what is no number."""
+    value = number(sample.get("value"))
+    if value is None or sample.get("format") == "SignedData":
+        return None
+    measurand = str(sample.get("measurand") or REGISTER)
+    sent, phase, location = sample.get("unit"), sample.get("phase"), sample.get("location")
+    if sent:
+        word = str(sent)
+        unit, factor = _UNITS.get(word) or _UNITS.get(word.lower(), (word, 1))
+    else:
+        unit, factor = _default_unit(measurand), 1
+    return Quantity(
+        measurand,
+        str(phase) if phase else None,
+        str(location or OUTLET),
+        unit,
+        value * factor,
+        is_fraction=not sent and not str(sample["value"]).strip().lstrip("+-").isdigit(),
+    )
+
+
+def _default_unit(measurand: str) -> str:
+    return next((unit for prefix, unit in _DEFAULT_UNITS if measurand.startswith(prefix)), "")
+
+
+def measures(samples: Iterable[object], meter_start_wh: float | None = None) -> Measures:
+    """Register, power and state of charge out of a set of SampledValue objects, whatever their phases and units.
+
+    `meter_start_wh` helps to see registers that were sent in kWh without saying so.
+    """
+    registers, powers, soc = list[Quantity](), list[Quantity](), None
+    for one in samples:
+        if not isinstance(one, dict) or one.get("measurand", REGISTER) not in _MEASURES:
+            continue
+        read = quantity(one)
+        if read is None:
+            continue
+        if read.measurand == REGISTER:
+            registers.append(read)
+        elif read.measurand == POWER:
+            powers.append(read)
+        else:
+            soc = read.value
+    return Measures(_register(registers, meter_start_wh), _total(powers, "W"), soc)
+
+
+def _register(read: Sequence[Quantity], meter_start_wh: float | None) -> float | None:
+    value = _total(read, "Wh")
+    if value is None or meter_start_wh is None or not all(one.is_fraction for one in read):
+        return value
+    return value * 1000 if _is_kwh_unsaid(value, meter_start_wh) else value
+
+
+def _is_kwh_unsaid(value: float, meter_start_wh: float) -> bool:
+    """Written with decimals, far below the register's start as Wh, and right behind it as kWh."""
+    is_far_below = value < meter_start_wh / 10
+    return is_far_below and -SLACK_WH <= value * 1000 - meter_start_wh <= LARGEST_CHARGE_WH
+
+
+def _total(read: Sequence[Quantity], unit: str) -> float | None:
+    """The value over all phases: as sent without phase, else the sum of the phases; of the outlet if there is one."""
+    if len(read) == 1 and read[0].phase is None:
+        return read[0].value if read[0].unit == unit and read[0].location != "EV" else None
+    found = [one for one in read if one.unit == unit and one.location != "EV"]
+    outlet = [one for one in found if one.location == OUTLET] or found
+    totals = [one.value for one in outlet if one.phase is None]
+    if totals:
+        return max(totals)  # one set may hold the register at the begin and at the end
+    phases = {one.phase: one.value for one in outlet if one.phase in _PHASES}
+    return sum(phases.values()) if phases else None
