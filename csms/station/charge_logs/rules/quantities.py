@@ -1,6 +1,5 @@
 """B6: what a SampledValue says, of any version, in base units."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
