@@ -2,6 +2,7 @@
 
 import os
 from enum import StrEnum
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 
@@ -81,6 +82,44 @@ class Settings(BaseSettings):
     webhook_allowed_hosts: list[str] = Field(
         default_factory=list, description='private hosts that webhooks may reach, as JSON: ["10.0.0.5"]'
     )
+
+    # Files that stations upload and fetch
+    files_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$",
+        description="how stations reach the API; public_url if empty",
+    )
+    ftp_host: str = "127.0.0.1"
+    ftp_port: int | None = Field(None, ge=0, le=65535, description="an FTP server for stations; empty: none")
+    ftp_url: str | None = Field(
+        None,
+        pattern=r"^ftp://[^/?#@\s]+$",
+        description="how stations reach the FTP server, as ftp://files.example.com:2121; by host and port if empty",
+    )
+    ftp_passive_ports: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,5}-[0-9]{1,5}$",
+        description="ports of FTP's data connections, as 50000-50099; empty: any",
+    )
+    ftp_passive_address: IPv4Address | None = Field(
+        None, description="the public IPv4 address of the FTP server, where it stands behind NAT"
+    )
+    ftp_connections_max: int = Field(50, ge=1, le=10_000)
+    file_protocol: Literal["http", "ftp"] = Field(
+        "http", description="what stations use that have no choice of their own"
+    )
+    file_transfer_hours: int = Field(24, ge=1, le=720, description="how long a one-time URL is valid")
+    file_transfers_max: int = Field(100, ge=1, description="files under way at a time in one process")
+    file_idle_timeout_s: float = Field(60.0, gt=0, le=3600, description="a transfer that stands still so long is cut")
+    file_allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="hosts besides our own that stations may be told to upload to or fetch from, as JSON: "
+        '["files.example.com", "*.vendor.example"]; "*" allows every public host',
+    )
+    diagnosis_bytes_max: int = Field(256 * 1024 * 1024, ge=1024, description="one uploaded log")
+    firmware_bytes_max: int = Field(1024 * 1024 * 1024, ge=1024, description="one firmware image")
+    files_bytes_max: int = Field(20 * 1024 * 1024 * 1024, ge=1024, description="all files of the installation together")
+    files_kept_days: int = Field(90, ge=1, description="what stations uploaded")
 
     # Retention
     frames_kept_days: int = Field(90, ge=1)

@@ -5,6 +5,7 @@ CsmsError
 ├── Conflict      409  the thing's state forbids it now
 ├── Forbidden     403  your role does not allow it
 ├── Unauthorized  401  who are you?
+├── TooLarge      413  send less; the detail says how much may be sent
 ├── Invalid       422  the input is wrong; `place` says where
 ├── TooMany       429  slow down; `retry_after_s` says how long
 └── Unavailable   503  try again later
@@ -39,6 +40,10 @@ class Forbidden(CsmsError):
 
 class Unauthorized(CsmsError):
     status = HTTPStatus.UNAUTHORIZED
+
+
+class TooLarge(CsmsError):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class Invalid(CsmsError):

@@ -15,6 +15,7 @@ from csms.calls import BusCalls, StationCalls
 from csms.clock import Clock, system_clock
 from csms.config import Settings
 from csms.features import offered
+from csms.files import Blobs
 from csms.mail import Mailer, open_mailer
 from csms.outbox import Outbox
 from csms.store import Fact, Store, open_store
@@ -36,6 +37,7 @@ class Runtime:
     mailer: Mailer | None
     http: httpx.AsyncClient
     secret_key: bytes
+    files: Blobs
 
     @property
     def clock(self) -> Clock:
@@ -62,6 +64,9 @@ async def open_runtime(settings: Settings, *, clock: Clock = system_clock, maile
         mailer=mailer or open_mailer(settings),
         http=open_client(),
         secret_key=_secret_key(settings),
+        files=Blobs(
+            settings.data_dir / "files", bytes_max=settings.files_bytes_max, transfers_max=settings.file_transfers_max
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from csms.config import Settings
-from csms.features import features
+from csms.features import features, offered
 from csms.platform import audit
 from csms.platform.access import Access
 from csms.runtime import Runtime
@@ -78,7 +78,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Streams, stopping=lambda: app.state.stopping)
     app.add_middleware(ETags)
     app.add_middleware(NoNul)
-    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, streamed=tuple(offered("api", "STREAMED")))
     app.add_middleware(problems.LastResort)
     app.add_middleware(SecurityHeaders, is_https=settings.public_url.startswith("https://"))
     app.add_middleware(RequestContext)

@@ -5,7 +5,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -141,14 +141,18 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses bodies above a size (413): at once where the length is told, else when the limit is passed."""
+    """Refuses bodies above a size (413): at once where the length is told, else when the limit is passed.
 
-    def __init__(self, app: ASGIApp, *, bytes_max: int) -> None:
+    `streamed` are the paths of routes that stream files and have limits of their own.
+    """
+
+    def __init__(self, app: ASGIApp, *, bytes_max: int, streamed: Sequence[re.Pattern[str]] = ()) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or any(path.fullmatch(scope["path"]) for path in self._streamed):
             await self._app(scope, receive, send)
             return
         told = Headers(scope=scope).get("content-length", "")

@@ -11,25 +11,44 @@ MASK: Final = "(hidden)"
 _SECRET_NAME: Final = re.compile(r"authorizationkey|password|passphrase|secret|privatekey|simpin", re.IGNORECASE)
 _VALUE_FIELDS: Final = frozenset({"value", "attributeValue", "actualValue"})
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/?#\s:@]*):([^/?#\s]*)(?=@)")
+_ONE_TIME: Final = re.compile(r"csmsf_[A-Za-z0-9]{16,}")
+"""What stands in the path of our own one-time URLs."""
 _MIN_SCRUBBED_CHARS: Final = 4
 
 _ACTIONS: Final = frozenset(
     {
         "ChangeConfiguration",
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
         "GetConfiguration",
         "GetDiagnostics",
         "GetLog",
         "GetVariables",
+        "LogStatusNotification",
         "NotifyEvent",
         "NotifyReport",
         "PublishFirmware",
+        "PublishFirmwareStatusNotification",
+        "SecurityEventNotification",
         "SetNetworkProfile",
         "SetVariables",
+        "SignedFirmwareStatusNotification",
         "SignedUpdateFirmware",
         "UpdateFirmware",
     }
 )
-_HINTS: Final = ("authorizationkey", "password", "passphrase", "secret", "privatekey", "simpin", '"vpn"', "://", "\\u")
+_HINTS: Final = (
+    "authorizationkey",
+    "password",
+    "passphrase",
+    "secret",
+    "privatekey",
+    "simpin",
+    '"vpn"',
+    "://",
+    "csmsf_",
+    "\\u",
+)
 
 
 def may_hold_secrets(action: str) -> bool:
@@ -81,7 +100,7 @@ def redacted_text(text: str, action: str | None = None) -> str:
 def _cut_off(text: str) -> str:
     found = _SECRET_NAME.search(text)
     text = text if found is None else text[: found.end()] + MASK
-    return _PASSWORD_IN_URL.sub(rf"\1:{MASK}", text)
+    return _ONE_TIME.sub(MASK, _PASSWORD_IN_URL.sub(rf"\1:{MASK}", text))
 
 
 def _masked(value: Any, found: list[str], *, is_secret: bool = False) -> Any:
@@ -90,7 +109,7 @@ def _masked(value: Any, found: list[str], *, is_secret: bool = False) -> Any:
     ``is_secret`` says that the setting around names a secret, so that its value fields are masked.
     """
     if isinstance(value, str):
-        return _PASSWORD_IN_URL.sub(lambda match: _masked_url(match, found), value) if "://" in value else value
+        return _masked_text(value, found)
     if isinstance(value, list):
         items = [_masked(item, found, is_secret=is_secret) for item in value]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
@@ -121,6 +140,15 @@ def _names_secret(value: dict[Any, Any]) -> bool:
     variable = value.get("variable")
     names = (value.get("key"), variable.get("name") if isinstance(variable, dict) else None)
     return any(isinstance(name, str) and _SECRET_NAME.search(name) is not None for name in names)
+
+
+def _masked_text(text: str, found: list[str]) -> str:
+    if "://" in text:
+        text = _PASSWORD_IN_URL.sub(lambda match: _masked_url(match, found), text)
+    if "csmsf_" in text:
+        found.extend(_ONE_TIME.findall(text))
+        text = _ONE_TIME.sub(MASK, text)
+    return text
 
 
 def _masked_url(match: re.Match[str], found: list[str]) -> str:

@@ -14,7 +14,7 @@ _SECRET_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 _ID_TAG_NAME: Final = re.compile(r"id_?(tag|token)$", re.IGNORECASE)
-_OWN_SECRET: Final = re.compile(r"\bcsmst?_[A-Za-z0-9_-]{8,}")
+_OWN_SECRET: Final = re.compile(r"\bcsms[tf]?_[A-Za-z0-9_-]{8,}")
 _BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^/?#\s:@]*):([^/?#\s@]+)(?=@)")
 

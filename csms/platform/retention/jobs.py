@@ -7,6 +7,7 @@ import structlog
 
 from csms.config import Settings
 from csms.features import offered
+from csms.files import sweep
 from csms.jobs import Job
 from csms.outbox import Event
 from csms.runtime import Runtime
@@ -46,4 +47,14 @@ async def keep_house(runtime: Runtime) -> None:
     await forget_old(runtime.store, runtime.settings)
 
 
-JOBS = (Job("forget old rows", every_s=EVERY_S, run=keep_house, lease_s=3600),)
+async def sweep_files(runtime: Runtime) -> None:
+    """Remove files whose time is over, and what nobody knows any more."""
+    removed = await sweep(runtime.store, runtime.files)
+    if removed:
+        log.info("old files removed", removed=removed)
+
+
+JOBS = (
+    Job("forget old rows", every_s=EVERY_S, run=keep_house, lease_s=3600),
+    Job("sweep files", every_s=3600, run=sweep_files, lease_s=1800),
+)

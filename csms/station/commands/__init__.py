@@ -1,7 +1,7 @@
 """B3: every message that the CSMS may send to a station, with its outcome kept as a command log."""
 
 from csms.station.commands.model import Command, CommandOutcome
-from csms.station.commands.service import send
+from csms.station.commands.service import send, version_of
 
 NEEDS = ("station.charge_logs", "station.information")
-__all__ = ["Command", "CommandOutcome", "send"]
+__all__ = ["Command", "CommandOutcome", "send", "version_of"]

@@ -1,0 +1,38 @@
+"""S17: GetDiagnostics and GetLog as stations answer them, and what they tell while they upload."""
+
+from csms.ocpp.versions import VERSIONS_2, Version
+from csms.routing import Answered, ConnectedStation, Payload, Route
+from csms.station.diagnosis.service import answered, told
+from csms.store import Work
+
+
+async def diagnostics_status(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
+    """OCPP 1.6, 4.4."""
+    await told(work, station, "DiagnosticsStatusNotification", payload)
+    return {}
+
+
+async def log_status(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
+    """OCPP 1.6 security whitepaper, 5.14; 2.0.1 N01.FR.07."""
+    await told(work, station, "LogStatusNotification", payload)
+    return {}
+
+
+async def diagnostics_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
+    await answered(work, station, "GetDiagnostics", request, answer)
+
+
+async def log_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
+    await answered(work, station, "GetLog", request, answer)
+
+
+ALL = (Version.V16, *VERSIONS_2)
+
+ROUTES = (
+    Route(Version.V16, "DiagnosticsStatusNotification", diagnostics_status),
+    Route(ALL, "LogStatusNotification", log_status),
+)
+ANSWERED = (
+    Answered(Version.V16, "GetDiagnostics", diagnostics_answered),
+    Answered(ALL, "GetLog", log_answered),
+)
