@@ -6,14 +6,17 @@ A feature's `ocpp.py` offers any of:
     OBSERVES = (Observe(Version.V16, "BootNotification", closes_zombies), …)   wants to know of a call
     ANSWERED = (Answered(VERSIONS_2, "Reset", reset_answered), …)  answers to our calls that it stores
     HEARS = (Hear(frozenset({"token_changed"}), forget),)   news of the organisation that end what the process knows
+    CHECKS = (Check(VERSIONS_2, "GetLog", check_location), …)     refuses requests of ours, whoever makes them
     async def load(work, stations): …       fills the memory of stations that connect, many at once
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
+from csms.config import Settings
 from csms.features import offered
 from csms.ocpp.errors import ErrorKind, OcppError
 from csms.ocpp.versions import Version
@@ -104,7 +107,19 @@ class Hear:
     hear: Listener
 
 
-def _keys(route: Route | Observe | Answered) -> list[tuple[Version, str]]:
+
+RequestCheck = Callable[[Settings, Payload], None]
+"""Looks at a request that is to be sent and fits its schema; raises Invalid, with the place, for what must not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    versions: Version | tuple[Version, ...]
+    action: str
+    check: RequestCheck
+
+
+def _keys(route: Route | Observe | Answered | Check) -> list[tuple[Version, str]]:
     versions = (route.versions,) if isinstance(route.versions, Version) else route.versions
     return [(version, route.action) for version in versions]
 
@@ -172,6 +187,21 @@ class Routes:
         """Fill the memory of stations that connect."""
         for loader in self._loaders:
             await loader(work, stations)
+
+
+@cache
+def _checks() -> dict[tuple[Version, str], list[RequestCheck]]:
+    found: dict[tuple[Version, str], list[RequestCheck]] = {}
+    for one in offered("ocpp", "CHECKS"):
+        for key in _keys(one):
+            found.setdefault(key, []).append(one.check)
+    return found
+
+
+def check_sent(settings: Settings, version: Version, action: str, request: Payload) -> None:
+    """Let features refuse a request of ours before it is stored or sent. Raises Invalid."""
+    for check in _checks().get((version, action), ()):
+        check(settings, request)
 
 
 def find_routes() -> Routes:

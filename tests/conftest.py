@@ -106,6 +106,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
             "broker_port": 0,
             "api_port": 0,
             "webhook_allowed_hosts": ["127.0.0.1"],
+            "file_allowed_hosts": ["files.example.com"],
         }
     )
 

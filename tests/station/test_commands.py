@@ -1,6 +1,7 @@
 """B3: commands over HTTP, against a node that serves the station's subject on the real bus."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -358,6 +359,42 @@ async def test_secrets_reach_the_station_and_nothing_else(
     output = capsys.readouterr()
     for text in (sent.text, read.text, *map(str, rows), output.out, output.err):
         assert secret not in text
+
+
+@pytest.mark.robustness(40)
+@pytest.mark.parametrize("location", ["http://169.254.169.254/x", "ftp://localhost/", "https://elsewhere.example/"])
+@pytest.mark.parametrize(
+    ("version", "action", "names"),
+    [
+        (Version.V16, "GetDiagnostics", ["location"]),
+        (Version.V16, "GetLog", ["log", "remoteLocation"]),
+        (Version.V201, "GetLog", ["log", "remoteLocation"]),
+        (Version.V21, "GetLog", ["log", "remoteLocation"]),
+    ],
+)
+async def test_a_station_is_not_told_to_reach_where_it_must_not(
+    api: httpx.AsyncClient,
+    runtime: Runtime,
+    store: Store,
+    *,
+    version: Version,
+    action: str,
+    names: list[str],
+    location: str,
+) -> None:
+    station = await make_station(store, protocol=version.value)
+    node = Node(runtime)
+    await node.hold(station)
+    payload = copy.deepcopy(rules.EXAMPLES[version][action])
+    inner = payload
+    for name in names[:-1]:
+        inner = inner[name]
+    inner[names[-1]] = location
+    answer = await api.post(_url(station, f"commands/{action}"), json=payload)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["place"] == "/".join(["body", *names])
+    assert "CSMS_FILE_ALLOWED_HOSTS" in answer.json()["detail"]
+    assert node.orders == []
 
 
 @pytest.mark.robustness(48)

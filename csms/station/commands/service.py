@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.calls import Answered, Disconnected, Expired, Offline, Order, Outcome, Refused, TimedOut
+from csms.config import Settings
 from csms.exceptions import Conflict, Invalid, NotFound
 from csms.ids import id_at
 from csms.ocpp import schema
@@ -19,7 +20,7 @@ from csms.ocpp.actions import ACTIONS, Action, to_station
 from csms.ocpp.confidential import MASK, redacted, scrubbed, secret_values
 from csms.ocpp.versions import Version
 from csms.rights import SYSTEM, Caller
-from csms.routing import Registration
+from csms.routing import Registration, check_sent
 from csms.runtime import Runtime
 from csms.station.charge_logs import ChargeState, get_charge_log
 from csms.station.commands import rules
@@ -81,7 +82,7 @@ async def send(
     """
     wait_s = min(timeout_s or runtime.settings.call_timeout_s, TIMEOUT_S_MAX)
     async with runtime.store.writing(caller) as work:
-        sent = await _prepare(work, identity, action, payload, wait_s)
+        sent = await _prepare(work, runtime.settings, identity, action, payload, timeout_s=wait_s)
     task = asyncio.create_task(_carry_out(runtime, caller, sent), name=f"command {sent.command.id}")
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -104,11 +105,14 @@ async def stop_charge(
     return await send(runtime, caller, identity, "RemoteStopTransaction", payload, timeout_s=timeout_s), identity
 
 
-async def _prepare(work: Work, identity: str, action: str, payload: Any, timeout_s: float) -> _Sent:
+async def _prepare(
+    work: Work, settings: Settings, identity: str, action: str, payload: Any, *, timeout_s: float
+) -> _Sent:
     station = await get_station(work, identity)
     version = version_of(station)
     known_action(version, action)
     check_request(version, action, payload)
+    check_sent(settings, version, action, payload)
     _refuse_if_forbidden(station, action, payload)
     caller = work.actor
     command = Command(

@@ -1,8 +1,11 @@
 """S17: GetDiagnostics and GetLog as stations answer them, and what they tell while they upload."""
 
+from csms.config import Settings
 from csms.ocpp.versions import VERSIONS_2, Version
-from csms.routing import Answered, ConnectedStation, Payload, Route
+from csms.routing import Answered, Check, ConnectedStation, Payload, Route
+from csms.station.diagnosis.rules import location_of
 from csms.station.diagnosis.service import answered, told
+from csms.station.file_transfers import check_location
 from csms.store import Work
 
 
@@ -26,6 +29,14 @@ async def log_answered(work: Work, station: ConnectedStation, request: Payload, 
     await answered(work, station, "GetLog", request, answer)
 
 
+def check_diagnostics(settings: Settings, request: Payload) -> None:
+    check_location(settings, location_of("GetDiagnostics", request), "body/location")
+
+
+def check_log(settings: Settings, request: Payload) -> None:
+    check_location(settings, location_of("GetLog", request), "body/log/remoteLocation")
+
+
 ALL = (Version.V16, *VERSIONS_2)
 
 ROUTES = (
@@ -35,4 +46,8 @@ ROUTES = (
 ANSWERED = (
     Answered(Version.V16, "GetDiagnostics", diagnostics_answered),
     Answered(ALL, "GetLog", log_answered),
+)
+CHECKS = (
+    Check(Version.V16, "GetDiagnostics", check_diagnostics),
+    Check(ALL, "GetLog", check_log),
 )
