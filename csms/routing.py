@@ -107,7 +107,6 @@ class Hear:
     hear: Listener
 
 
-
 RequestCheck = Callable[[Settings, Payload], None]
 """Looks at a request that is to be sent and fits its schema; raises Invalid, with the place, for what must not be."""
 
