@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "65f7b35a1362"
-down_revision = "f4a49c3894ed"
+down_revision = "cf57a8713803"
 branch_labels = None
 depends_on = None
 
