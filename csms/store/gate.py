@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 class Gate:
     """One turn at a time, in order. Batches that follow one another share a turn while nobody else waits.
 
-    A shared turn lets the writer's thread go straight on to the next batch: handing the turn over would need the
+    A shared turn lets the writer's process go straight on to the next batch: handing the turn over would need the
     event loop, which is busy handling the batch after that.
     """
 

@@ -18,8 +18,9 @@ from csms.exceptions import Conflict
 from csms.rights import SYSTEM, Caller
 from csms.store.gate import Gate
 from csms.store.scope import enforce
+from csms.store.sqlite import SQLITE_PRAGMAS, SqliteWriter
 from csms.store.work import BeforeCommit, Fact, Work
-from csms.store.writers import SQLITE_PRAGMAS, PostgresWriter, SqliteWriter, Writer
+from csms.store.writers import PostgresWriter, Writer
 
 Announce = Callable[[Sequence[Fact]], None]
 
@@ -46,7 +47,7 @@ class Store:
         self.clock = clock
         self.before_commit: list[BeforeCommit] = []
         self.announce: list[Announce] = []
-        self._writer = writer
+        self.writer = writer
         self._gate = gate
         self._sessions = async_sessionmaker(engine, class_=_ScopedAsyncSession, expire_on_commit=False)
 
@@ -101,7 +102,7 @@ class Store:
                 work.is_prepared = True  # a commit that is tried again must not note its facts twice
                 for hook in self.before_commit:
                     await hook(work)
-        await self._writer.write(works)
+        await self.writer.write(works)
         self.settle(works)
 
     def settle(self, works: Sequence[Work]) -> None:
@@ -125,7 +126,7 @@ class Store:
         return False
 
     async def close(self) -> None:
-        await self._writer.close()
+        await self.writer.close()
         await self.engine.dispose()
 
 

@@ -1,19 +1,15 @@
 """Bulk writers behind group commit: many units of work, one transaction, one fsync (PERFORMANCE: storage)."""
 
 import asyncio
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import asyncpg
 import orjson
-from sqlalchemy import Boolean, Column, Enum
+from sqlalchemy import Column
 
-from csms.store.gate import Gate
-from csms.store.table import Json, Table, UtcDateTime, aware, json_text, time_text
+from csms.store.table import Json, Table, UtcDateTime, aware
 from csms.store.work import Work
 
 Convert = Callable[[Any], Any]
@@ -24,7 +20,7 @@ class RowRefused(Exception):
     """The database cannot take a row: it breaks a constraint or a value does not fit; nothing was kept."""
 
 
-UNFIT = (ValueError, TypeError, OverflowError)
+UNFIT: Final = (ValueError, TypeError, OverflowError)
 """What converting a value for the driver raises: a time without zone, an integer beyond 64 bits, …"""
 
 
@@ -39,7 +35,7 @@ class Writer(Protocol):
     async def close(self) -> None: ...
 
 
-class _Plan:
+class Plan:
     """How rows of one table become tuples for the driver."""
 
     def __init__(self, table: type[Table], converters: dict[type, Convert]) -> None:
@@ -50,18 +46,7 @@ class _Plan:
         self.converters = {
             column.name: converters[type(column.type)] for column in columns if type(column.type) in converters
         }
-        self._inserts: dict[int, str] = {}
         self._converted = [(self.columns.index(name), convert) for name, convert in self.converters.items()]
-
-    def insert_statement(self, size: int) -> str:
-        """SQLite's INSERT for that many rows."""
-        statement = self._inserts.get(size)
-        if statement is None:
-            columns = ",".join(f'"{name}"' for name in self.columns)
-            marks = f"({','.join('?' * len(self.columns))})"
-            values = ",".join([marks] * size)
-            statement = self._inserts[size] = f'INSERT INTO "{self.name}" ({columns}) VALUES {values}'  # noqa: S608  # names come from our tables
-        return statement
 
     def record(self, row: dict[str, Any]) -> Values:
         values = list(map(row.get, self.columns))
@@ -80,16 +65,16 @@ class _Plan:
         return value if convert is None or value is None else convert(value)
 
 
-Inserts = list[tuple[_Plan, list[Values]]]
-Updates = list[tuple[_Plan, tuple[str, ...], list[Values]]]
+Inserts = list[tuple[Plan, list[Values]]]
+Updates = list[tuple[Plan, tuple[str, ...], list[Values]]]
 
 
-class _Gatherer:
+class Gatherer:
     """Sorts the rows of many units of work by table, in the order in which the tables were first met."""
 
     def __init__(self, converters: dict[type, Convert]) -> None:
         self._converters = converters
-        self._plans: dict[type[Table], _Plan] = {}
+        self._plans: dict[type[Table], Plan] = {}
 
     def gather(self, works: Iterable[Work]) -> tuple[Inserts, Updates]:
         """Raises RowRefused for a value that cannot be stored."""
@@ -112,97 +97,18 @@ class _Gatherer:
         updates = [(self._plan(table), names, values) for (table, names), values in changes.items()]
         return inserts, updates
 
-    def _plan(self, table: type[Table]) -> _Plan:
+    def _plan(self, table: type[Table]) -> Plan:
         plan = self._plans.get(table)
         if plan is None:
-            plan = self._plans[table] = _Plan(table, self._converters)
+            plan = self._plans[table] = Plan(table, self._converters)
         return plan
-
-
-class SqliteWriter:
-    """One connection in one thread; SQLite has one writer at a time anyway.
-
-    Values reach the driver as plain `str` and `int`: for a subclass, as enums and truth values are, it looks for an
-    adapter at every row.
-    """
-
-    def __init__(self, path: str, gate: Gate, busy_timeout_s: float = 30.0) -> None:
-        self._gatherer = _Gatherer({UtcDateTime: time_text, Json: json_text, Enum: str.__str__, Boolean: int})
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
-        self._gate = gate
-        self._path = path
-        self._busy_timeout_s = busy_timeout_s
-        self._connection: sqlite3.Connection | None = None
-
-    async def write(self, works: Sequence[Work]) -> None:
-        inserts, updates = self._gatherer.gather(works)
-        if not inserts and not updates:
-            return
-        async with self._gate.shared():
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._write, inserts, updates)
-
-    def _write(self, inserts: Inserts, updates: Updates) -> None:
-        connection = self._connect()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for plan, rows in inserts:
-                _insert(connection, plan, rows)
-            for plan, names, rows in updates:
-                assignments = ",".join(f'"{name}"=?' for name in names)
-                connection.executemany(f'UPDATE "{plan.name}" SET {assignments} WHERE "id"=?', rows)  # noqa: S608  # as above
-            connection.execute("COMMIT")
-        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, *UNFIT) as error:
-            connection.execute("ROLLBACK")
-            raise RowRefused(str(error)) from error
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
-            connection = sqlite3.connect(
-                self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
-            )
-            for pragma in SQLITE_PRAGMAS:
-                connection.execute(pragma)
-            self._connection = connection
-        return self._connection
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
-        self._thread.shutdown()
-
-
-def _insert(connection: sqlite3.Connection, plan: _Plan, rows: list[Values]) -> None:
-    """Insert many rows a statement: each statement gives the interpreter's lock away and has to win it back once."""
-    start = 0
-    for size in INSERT_ROWS:
-        statement = plan.insert_statement(size)
-        while len(rows) - start >= size:
-            connection.execute(statement, list(chain.from_iterable(rows[start : start + size])))
-            start += size
-
-
-INSERT_ROWS = (64, 16, 4, 1)
-"""Rows a statement; few sizes, so that the prepared statements stay cached. 64 rows stay under SQLite's 32,766."""
-
-SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=30000",
-    "PRAGMA cache_size=-65536",
-    "PRAGMA wal_autocheckpoint=4000",
-)
 
 
 class PostgresWriter:
     """COPY for new rows, pipelined updates; two connections, so that one batch gathers while another commits."""
 
     def __init__(self, dsn: str, connections: int = 2) -> None:
-        self._gatherer = _Gatherer({Json: lambda value: orjson.dumps(value).decode(), UtcDateTime: aware})
+        self._gatherer = Gatherer({Json: lambda value: orjson.dumps(value).decode(), UtcDateTime: aware})
         self._dsn = dsn
         self._size = connections
         self._pool: asyncpg.Pool | None = None
