@@ -147,7 +147,7 @@ class Wire:
         self._connection = connection
         self._on_call = on_call
         self._observer = observer
-        self._version = Version(str(connection.subprotocol))
+        self.version = Version(str(connection.subprotocol))
         self._turn = asyncio.Lock()
         self._waiting: _Waiting | None = None
         self._is_closed = False
@@ -229,7 +229,7 @@ class Wire:
         return self._connection.close_code
 
     async def _receive(self, message: str | bytes) -> None:
-        frame = frames.parse(message, self._version) if isinstance(message, str) else None
+        frame = frames.parse(message, self.version) if isinstance(message, str) else None
         match frame:
             case frames.Call():
                 await self._answer(frame)
@@ -247,11 +247,11 @@ class Wire:
         try:
             reply = self._on_call(call.action, call.payload)
         except OcppError as error:
-            text = frames.error_text(call.message_id, error.kind, error.description, error.details, self._version)
+            text = frames.error_text(call.message_id, error.kind, error.description, error.details, self.version)
             await self._connection.send(text)
             return
         except Exception as error:  # noqa: BLE001 a fault of the simulator is told to the CSMS, not a dropped line
-            text = frames.error_text(call.message_id, ErrorKind.INTERNAL, repr(error), version=self._version)
+            text = frames.error_text(call.message_id, ErrorKind.INTERNAL, repr(error), version=self.version)
             await self._connection.send(text)
             return
         await self._connection.send(frames.result_text(call.message_id, reply.payload))

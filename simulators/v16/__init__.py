@@ -1,8 +1,11 @@
 """F5: the simulated OCPP 1.6 station."""
 
-from simulators.v16.connector import Fault, Status
-from simulators.v16.running import pass_time, running_station, settled
-from simulators.v16.station import BootStatus, Nameplate, Station, Timing
+from simulators.fault import Fault
+from simulators.life import BootStatus, Timing
+from simulators.running import pass_time, settled
+from simulators.v16.connector import Status
+from simulators.v16.running import running_station
+from simulators.v16.station import Nameplate, Station
 
 __all__ = [
     "BootStatus",

@@ -8,10 +8,11 @@ from typing import Any
 from csms.ocpp.timestamps import write as timestamp
 from simulators.battery import Battery, Supply
 from simulators.clock import Clock
+from simulators.fault import Fault
+from simulators.messages import Message, Messages
 from simulators.meter import SampledValue, sampled_values
 from simulators.v16.configuration import Configuration
-from simulators.v16.connector import Connector, Fault, Reservation, Status, Transaction
-from simulators.v16.messages import Message, Messages
+from simulators.v16.connector import Connector, Reservation, Status, Transaction
 from simulators.wire import Observer
 
 UNSAMPLED_STEP_S = 60.0  # how often an unsampled charge looks whether its car is full

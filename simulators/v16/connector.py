@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from simulators.battery import Battery, Supply
+from simulators.fault import Fault
 from simulators.meter import Measurement, Meter, SampleLog
 
 
@@ -20,15 +21,6 @@ class Status(StrEnum):
     RESERVED = "Reserved"
     UNAVAILABLE = "Unavailable"
     FAULTED = "Faulted"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What StatusNotification tells of a fault: OCPP's error code and the maker's own."""
-
-    error_code: str = "OtherError"
-    vendor_error_code: str = ""
-    info: str = ""
 
 
 @dataclass(frozen=True, slots=True)

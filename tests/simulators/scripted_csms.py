@@ -29,10 +29,13 @@ Answer = Callable[[Payload], Payload | None]
 """Payload of a call to payload of the answer; None leaves the call unanswered; OcppError refuses it."""
 
 
+FOLDERS = {Version.V16: "v16", Version.V201: "v201", Version.V21: "v21"}
+
+
 @functools.cache
-def validator(name: str) -> jsonschema_rs.Draft4Validator:
-    schema = json.loads((Path(ocpp.__file__).parent / "v16" / "schemas" / f"{name}.json").read_text("utf-8-sig"))
-    return jsonschema_rs.Draft4Validator(schema, validate_formats=False)
+def validator(version: Version, name: str) -> jsonschema_rs.Validator:
+    path = Path(ocpp.__file__).parent / FOLDERS[version] / "schemas" / f"{name}.json"
+    return jsonschema_rs.validator_for(json.loads(path.read_text("utf-8-sig")), validate_formats=False)
 
 
 @dataclass
@@ -53,6 +56,8 @@ class ScriptedCsms:
     invalid: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
     closes: list[tuple[int | None, str]] = field(default_factory=list)
+    versions: dict[str, Version] = field(default_factory=dict)
+    enabled: tuple[Version, ...] = tuple(Version)
     sockets: dict[str, ServerConnection] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
 
@@ -74,6 +79,13 @@ class ScriptedCsms:
         told = self.payloads("StatusNotification")
         return [payload["status"] for payload in told if payload["connectorId"] == connector_id]
 
+    def events(self, kind: str | None = None) -> list[Payload]:
+        """TransactionEvents, of one kind or all."""
+        return [told for told in self.payloads("TransactionEvent") if kind in (None, told["eventType"])]
+
+    def triggers(self) -> list[str]:
+        return [told["triggerReason"] for told in self.events()]
+
     async def until(self, is_so: Callable[[], object]) -> None:
         async with asyncio.timeout(DEADLINE_S):
             while not is_so():
@@ -84,8 +96,12 @@ class ScriptedCsms:
         await self.until(lambda: len(self.payloads(action)) >= count)
         return self.payloads(action)[count - 1]
 
-    async def call(self, action: str, payload: Payload, identity: str = "CP-1") -> Payload:
-        """The payload of the station's answer; OcppError's words as {"error": code} when it refuses."""
+    async def call(self, action: str, payload: Payload, identity: str | None = None) -> Payload:
+        """The payload of the station's answer; OcppError's words as {"error": code} when it refuses.
+
+        Without an identity the only station is meant.
+        """
+        identity = identity or next(iter(self.sockets))
         message_id = str(next(self._ids))
         future: asyncio.Future[frames.Result | frames.Error] = asyncio.get_running_loop().create_future()
         self._waiting[message_id] = (action, future)
@@ -104,12 +120,14 @@ class ScriptedCsms:
         return None
 
     def choose(self, _connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        return offered[0] if self.speaks_ocpp and offered else None
+        known = [name for name in offered if name in self.enabled]
+        return known[0] if self.speaks_ocpp and known else None
 
     async def handle(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         identity = unquote(connection.request.path.rpartition("/")[2])
         self.sockets[identity] = connection
+        self.versions[identity] = Version(connection.subprotocol or Version.V16)
         with contextlib.suppress(ConnectionClosed):
             async for text in connection:
                 await self._read(connection, identity, str(text))
@@ -117,35 +135,37 @@ class ScriptedCsms:
         self._changed.set()
 
     async def _read(self, connection: ServerConnection, identity: str, text: str) -> None:
-        match frames.parse(text, Version.V16):
+        version = self.versions[identity]
+        match frames.parse(text, version):
             case frames.Call() as call:
-                self._check(call.action, call.payload)
+                self._check(version, call.action if version is Version.V16 else f"{call.action}Request", call.payload)
                 self.received.append(Received(identity, call.action, call.payload))
                 await self._answer(connection, call)
             case (frames.Result() | frames.Error()) as answer if answer.message_id in self._waiting:
                 action, future = self._waiting.pop(answer.message_id)
                 if isinstance(answer, frames.Result):
-                    self._check(f"{action}Response", answer.payload)
+                    self._check(version, f"{action}Response", answer.payload)
                 future.set_result(answer)
             case _:
                 self.strays.append(text)
         self._changed.set()
 
-    def _check(self, schema: str, payload: Payload) -> None:
-        self.invalid.extend(
-            f"{schema}: {error.message} in {payload}" for error in validator(schema).iter_errors(payload)
-        )
+    def _check(self, version: Version, schema: str, payload: Payload) -> None:
+        errors = validator(version, schema).iter_errors(payload)
+        self.invalid.extend(f"{version} {schema}: {error.message} in {payload}" for error in errors)
 
     async def _answer(self, connection: ServerConnection, call: frames.Call) -> None:
         try:
-            payload = self.answers.get(call.action, self._default(call.action))(call.payload)
+            payload = self.answers.get(call.action, self._default(call.action, connection))(call.payload)
         except OcppError as error:
             await connection.send(frames.error_text(call.message_id, error.kind, error.description))
             return
         if payload is not None:
             await connection.send(frames.result_text(call.message_id, payload))
 
-    def _default(self, action: str) -> Answer:
+    def _default(self, action: str, connection: ServerConnection) -> Answer:
+        if connection.subprotocol != Version.V16:
+            return self._default_2(action)
         accepted = {"idTagInfo": {"status": "Accepted"}}
         known: dict[str, Answer] = {
             "BootNotification": lambda _: boot("Accepted", self.heartbeat_interval_s),
@@ -153,6 +173,18 @@ class ScriptedCsms:
             "Authorize": lambda _: accepted,
             "StartTransaction": lambda _: {**accepted, "transactionId": next(self._transaction_ids)},
             "StopTransaction": lambda _: {},
+        }
+        return known.get(action, lambda _: {})
+
+    def _default_2(self, action: str) -> Answer:
+        accepted = {"idTokenInfo": {"status": "Accepted"}}
+        known: dict[str, Answer] = {
+            "BootNotification": lambda _: boot("Accepted", self.heartbeat_interval_s),
+            "Heartbeat": lambda _: {"currentTime": "2026-03-01T12:00:00Z"},
+            "Authorize": lambda _: accepted,
+            "TransactionEvent": lambda told: accepted if "idToken" in told else {},
+            "SignCertificate": lambda _: {"status": "Accepted"},
+            "DataTransfer": lambda _: {"status": "Accepted"},
         }
         return known.get(action, lambda _: {})
 

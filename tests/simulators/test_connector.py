@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from simulators.battery import CARS, Battery, Supply
-from simulators.v16.connector import Connector, Fault, Reservation, Status
+from simulators.fault import Fault
+from simulators.v16.connector import Connector, Reservation, Status
 
 pytestmark = pytest.mark.feature("F5")
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulators.messages import Message, Messages
 from simulators.v16.connector import Transaction
-from simulators.v16.messages import Message, Messages
 
 pytestmark = pytest.mark.feature("F5")
 

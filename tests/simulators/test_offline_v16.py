@@ -1,7 +1,7 @@
 import pytest
 
+from simulators.life import GARBAGE
 from simulators.v16 import Fault, Status, Timing, settled
-from simulators.v16.station import GARBAGE
 from tests.simulators.scripted_csms import refuse
 from tests.simulators.station_bench import bench, car
 

@@ -3,26 +3,42 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
-
-from simulators.v16.connector import Transaction
+from typing import Any, Protocol
 
 MAX_MESSAGES = 2_000
-NO_TRANSACTION_ID = -1  # what stations send when the CSMS never gave an id
+NO_TRANSACTION_ID = -1  # what 1.6 stations send when the CSMS never gave an id
+
+
+class Charge(Protocol):
+    """A transaction of either version; in 1.6 its id is the CSMS's, None until its answer came."""
+
+    @property
+    def transaction_id(self) -> int | str | None: ...
 
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One call to make. Without a transaction it is a report: sent once, forgotten when the connection ends."""
+    """One call to make. Without a transaction it is a report: sent once, forgotten when the connection ends.
+
+    `is_kept` makes a message that belongs to no transaction wait and be tried again like one that does (security
+    events); `is_intermediate` is one that may go first when space runs out.
+    """
 
     action: str
     payload: dict[str, Any]
-    transaction: Transaction | None = None
+    transaction: Charge | None = None
+    is_kept: bool = False
+    is_intermediate: bool = False
     attempts: int = 0
     due_at_s: float = 0.0
 
+    @property
+    def is_report(self) -> bool:
+        """Whether it may be forgotten when the connection ends."""
+        return self.transaction is None and not self.is_kept
+
     def filled(self) -> dict[str, Any]:
-        """The payload with the transaction id that is known by now."""
+        """The payload with the transaction id that is known by now (1.6; in 2.x it is there from the start)."""
         if self.transaction is None or "transactionId" not in self.payload:
             return self.payload
         transaction_id = self.transaction.transaction_id
@@ -53,11 +69,21 @@ class Messages:
         """How many transaction messages wait."""
         return sum(message.transaction is not None for message in self._waiting)
 
-    def add(self, action: str, payload: dict[str, Any], transaction: Transaction | None = None) -> None:
-        """Append a message. When full, meter values are thinned; a start or stop is never given up for space."""
+    def of(self, transaction_id: int | str | None = None) -> int:
+        """How many messages of this transaction wait; of all without an id."""
+        own = (message.transaction for message in self._waiting if message.transaction is not None)
+        return sum(transaction_id in (None, one.transaction_id) for one in own)
+
+    def add(self, action: str, payload: dict[str, Any], transaction: Charge | None = None) -> None:
+        """Append a message; 1.6's meter values are what may go when space runs out."""
+        is_intermediate = transaction is not None and action == "MeterValues"
+        self.put(Message(action, payload, transaction, is_intermediate=is_intermediate))
+
+    def put(self, message: Message) -> None:
+        """Append a message. When full, intermediate ones are thinned; a start or stop is never given up for space."""
         if len(self._waiting) >= self._limit:
             self._thin()
-        self._waiting.append(Message(action, payload, transaction))
+        self._waiting.append(message)
         self.added.set()
         self.drained.clear()
 
@@ -66,12 +92,12 @@ class Messages:
         kept: deque[Message] = deque()
         is_dropped = False
         for message in self._waiting:
-            if message.transaction is not None and message.action == "MeterValues":
+            if message.is_report:
+                continue
+            if message.is_intermediate:
                 is_dropped = not is_dropped
                 if is_dropped:
                     continue
-            elif message.transaction is None:
-                continue
             kept.append(message)
         self._waiting = kept
 
@@ -79,7 +105,7 @@ class Messages:
         """The first message that may leave now."""
         is_held_back = False
         for message in self._waiting:
-            if message.transaction is None:
+            if message.is_report:
                 return message
             if not is_held_back and message.due_at_s <= now_s:
                 return message
@@ -88,7 +114,7 @@ class Messages:
 
     def due_in_s(self, now_s: float) -> float | None:
         """Seconds until the held-back message is due, None when nothing waits."""
-        due = next((message.due_at_s for message in self._waiting if message.transaction is not None), None)
+        due = next((message.due_at_s for message in self._waiting if not message.is_report), None)
         return None if due is None else max(0.0, due - now_s)
 
     def done(self, message: Message) -> None:
@@ -103,15 +129,15 @@ class Messages:
         The wait grows with each try: interval times the tries so far (OCPP 1.6, 3.7.1).
         """
         message.attempts += 1
-        if message.transaction is None or message.attempts >= attempts:
+        if message.is_report or message.attempts >= attempts:
             self.done(message)
-            return message.transaction is not None
+            return not message.is_report
         message.due_at_s = now_s + interval_s * message.attempts
         return False
 
     def drop_reports(self) -> None:
         """Forget the reports: after a reconnect the present state is told instead."""
-        self._waiting = deque(message for message in self._waiting if message.transaction is not None)
+        self._waiting = deque(message for message in self._waiting if not message.is_report)
         self._note_drained()
 
     def _note_drained(self) -> None:
