@@ -52,7 +52,9 @@ log = structlog.get_logger(__name__)
 
 PRESENCE_S = 10.0
 """How old `last_seen_at` and the message counts may be."""
-RELOAD_KINDS = frozenset({"station_changed", "maintenance_window_changed", "charge_point_changed"})
+RELOAD_KINDS = frozenset(
+    {"station_changed", "maintenance_window_changed", "charge_point_changed", "reservation_changed"}
+)
 OWNER_SUBJECT = "owner"
 
 

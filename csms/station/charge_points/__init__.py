@@ -1,7 +1,7 @@
 """S3: charge points (EVSEs) and connectors: state, label, EVSE id, plug, power, and what maps and apps still lack."""
 
 from csms.station.charge_points.model import ChargePoint, Connector
-from csms.station.charge_points.rules import ChargePointStatus, Problem, Severity
+from csms.station.charge_points.rules import ChargePointStatus, PlugType, Problem, Severity
 from csms.station.charge_points.service import (
     ChargePoints,
     KnownChargePoint,
@@ -11,6 +11,7 @@ from csms.station.charge_points.service import (
     check_station,
     connectors_of,
     get_charge_point,
+    release,
     set_charging,
     set_connector_status,
     set_status,
@@ -24,6 +25,7 @@ __all__ = [
     "Connector",
     "KnownChargePoint",
     "KnownConnector",
+    "PlugType",
     "Problem",
     "Severity",
     "charge_point_id",
@@ -31,6 +33,7 @@ __all__ = [
     "check_station",
     "connectors_of",
     "get_charge_point",
+    "release",
     "set_charging",
     "set_connector_status",
     "set_status",

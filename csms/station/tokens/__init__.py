@@ -2,6 +2,7 @@
 
 from csms.station.tokens.model import Token, TokenPolicy
 from csms.station.tokens.rules import (
+    UID_CHARS_MAX,
     ChainStatus,
     Hold,
     KnownToken,
@@ -23,6 +24,7 @@ from csms.station.tokens.service import Holds, authorise
 
 NEEDS = ("station.information",)
 __all__ = [
+    "UID_CHARS_MAX",
     "ChainStatus",
     "Hold",
     "Holds",

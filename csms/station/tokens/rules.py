@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from csms.ocpp.versions import Version
+
 WriteTime = Callable[[datetime], str]
 _SHOWN_CHARS: Final = 4
-_CHARS_MAX_16: Final = 20
-"""OCPP 1.6, 7.28 IdToken."""
+UID_CHARS_MAX: Final = {Version.V16: 20, Version.V201: 36, Version.V21: 255}
+"""How long a token's uid may be for stations of that version (OCPP 1.6, 7.28; 2.0.1, 2.24)."""
 
 
 class TokenStatus(StrEnum):
@@ -370,15 +372,26 @@ def id_tag_info(verdict: Verdict, write_time: WriteTime) -> dict[str, Any]:
     info: dict[str, Any] = {}
     if verdict.expires_at is not None:
         info["expiryDate"] = write_time(verdict.expires_at)
-    if verdict.parent is not None and len(verdict.parent) <= _CHARS_MAX_16:
+    if verdict.parent is not None and len(verdict.parent) <= UID_CHARS_MAX[Version.V16]:
         info["parentIdTag"] = verdict.parent
     info["status"] = status_word(verdict.status, is_16=True)
     return info
 
 
-def id_token(uid: str, kind: TokenKind | None, *, is_21: bool = False) -> dict[str, Any]:
-    """OCPP 2.0.1, 2.24 IdTokenType."""
-    return {"idToken": uid, "type": kind_word(kind, is_21=is_21)}
+def id_token(
+    uid: str,
+    kind: TokenKind | None,
+    *,
+    is_21: bool = False,
+    additional_info: Sequence[Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
+    """OCPP 2.0.1, 2.24 IdTokenType; `additional_info` as `Token` has it."""
+    token: dict[str, Any] = {}
+    length_max = UID_CHARS_MAX[Version.V21 if is_21 else Version.V201]
+    fitting = [one for one in additional_info or () if len(one["additional_id"]) <= length_max]
+    if fitting:
+        token["additionalInfo"] = [{"additionalIdToken": one["additional_id"], "type": one["kind"]} for one in fitting]
+    return token | {"idToken": uid, "type": kind_word(kind, is_21=is_21)}
 
 
 def id_token_info(verdict: Verdict, write_time: WriteTime, *, is_21: bool = False) -> dict[str, Any]:
@@ -392,7 +405,7 @@ def id_token_info(verdict: Verdict, write_time: WriteTime, *, is_21: bool = Fals
         info["language1"] = verdict.language
     if verdict.evse_numbers:
         info["evseId"] = list(verdict.evse_numbers)
-    if verdict.parent is not None and (is_21 or len(verdict.parent) <= UID_CHARS_MAX_201):
+    if verdict.parent is not None and (is_21 or len(verdict.parent) <= UID_CHARS_MAX[Version.V201]):
         info["groupIdToken"] = id_token(verdict.parent, verdict.parent_kind or TokenKind.CENTRAL, is_21=is_21)
     if verdict.second_language is not None:
         info["language2"] = verdict.second_language
@@ -407,11 +420,6 @@ def _message(text: str, language: str | None) -> dict[str, Any]:
         message["language"] = language
     message["content"] = text
     return message
-
-
-UID_CHARS_MAX_16: Final = _CHARS_MAX_16
-UID_CHARS_MAX_201: Final = 36
-UID_CHARS_MAX_21: Final = 255
 
 
 class ChainStatus(StrEnum):

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
 from csms.exceptions import Conflict, Invalid, NotFound
 from csms.routing import Registration
 from csms.station.charge_points.model import ChargePoint, Connector
 from csms.station.charge_points.rules import (
+    ChargePointStatus,
     CheckedChargePoint,
     CheckedConnector,
     CheckedStation,
@@ -103,6 +104,28 @@ async def remove_charge_point(work: Work, charge_point: ChargePoint) -> None:
         raise Conflict(f"charge point {charge_point.number} has a history; it can be described anew, not deleted")
     await work.session.exec(delete(Connector).where(col(Connector.charge_point_id) == charge_point.id))
     await work.session.delete(charge_point)
+
+
+async def release(work: Work, station: Station, number: int) -> None:
+    """A reservation of that charge point has ended by time: show it free again, unless it says otherwise."""
+    query = select(ChargePoint).where(
+        ChargePoint.station_id == station.id,
+        ChargePoint.number == number,
+        col(ChargePoint.status) == ChargePointStatus.RESERVED,
+    )
+    found = (await work.session.exec(query)).first()
+    if found is None:
+        return
+    free = {"status": ChargePointStatus.AVAILABLE, "status_at": work.now, "status_received_at": work.now}
+    await work.session.exec(
+        update(Connector)
+        .where(col(Connector.charge_point_id) == found.id, col(Connector.status) == ChargePointStatus.RESERVED)
+        .values(**free)
+    )
+    await work.session.exec(
+        update(ChargePoint).where(col(ChargePoint.id) == found.id).values(status_word="Available", **free)
+    )
+    tell_changed(work, station, number)
 
 
 async def forget_station(work: Work, station_id: int) -> None:

@@ -42,14 +42,19 @@ def _remote_start(request: Payload) -> str:
 
 
 def _reserve(request: Payload) -> str:
-    return f"reserve {place_of(request)} for {card_of(request)} until {said(request.get('expiryDate', ''))}"
+    number = request.get("connectorId") or request.get("evseId")
+    plug = f" with the plug {said(request['connectorType'])}" if request.get("connectorType") else ""
+    place = f"charge point {said(number)}" if number else f"any charge point{plug}"
+    until = request.get("expiryDate") or request.get("expiryDateTime") or ""
+    return f"reserve {place} for {card_of(request)} until {said(until)}"
 
 
 def _local_list(request: Payload) -> str:
     cards = request.get("localAuthorizationList")
     count = len(cards) if isinstance(cards, list) else 0
     kind = "changes to its card list" if request.get("updateType") == "Differential" else "a whole card list"
-    return f"take {kind} (version {said(request.get('listVersion', ''))}, {count} cards)"
+    version = request.get("listVersion", request.get("versionNumber", ""))
+    return f"take {kind} (version {said(version)}, {count} cards)"
 
 
 def _limit(request: Payload) -> str:
@@ -259,7 +264,7 @@ def _told(action: str, asked: str, answer: Payload) -> Words:
             return Words(f"{asked}: it told {count}.", Level.WARNING, f"It does not know: {missing}.")
         return Words(f"{asked}: it told {count}.")
     if action == "GetLocalListVersion":
-        version = answer.get("listVersion")
+        version = answer.get("listVersion", answer.get("versionNumber"))
         # OCPP 1.6, 5.10: 0 is an empty list, -1 no support
         text = {0: "it is empty", -1: "it has no card list"}.get(version) if isinstance(version, int) else None
         return Words(f"{asked}: {text or f'version {said(version)}'}.")

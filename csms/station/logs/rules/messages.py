@@ -280,6 +280,20 @@ def _sign_certificate(_request: Payload, answer: Payload) -> Words:
     )
 
 
+_GIVEN_UP: Final[Mapping[str, str]] = {
+    "Expired": "has ended: its time has passed",
+    "Removed": "was given up by the station: the place broke or was taken out of service",
+    "NoTransaction": "has ended: its token was there, and no charge began in time",
+}
+
+
+def _reservation(request: Payload, _answer: Payload) -> Words:
+    word = str(request.get("reservationUpdateStatus"))
+    what = _GIVEN_UP.get(word, f"is «{said(word)}»")
+    level = Level.WARNING if word == "Removed" else Level.INFO
+    return Words(f"Reservation {said(request.get('reservationId', ''))} {what}.", level)
+
+
 def _vendor_message(request: Payload, answer: Payload) -> Words:
     text = f"The station sent a message of vendor {vendor_of(request)}"
     if answer.get("status") == "Accepted":
@@ -296,6 +310,7 @@ FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     "Heartbeat": _heartbeat,
     "LogStatusNotification": _progress("Log", _UPLOAD_TASK),
     "MeterValues": _meter_values,
+    "ReservationStatusUpdate": _reservation,
     "SecurityEventNotification": _security_event,
     "SignCertificate": _sign_certificate,
     "SignedFirmwareStatusNotification": _progress("Firmware", _FIRMWARE_TASK),

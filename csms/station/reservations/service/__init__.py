@@ -1,0 +1,1 @@
+"""S9: making, ending and using reservations."""
