@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "603d30af0783"
-down_revision = "cf57a8713803"
+down_revision = "65f7b35a1362"
 branch_labels = None
 depends_on = None
 
