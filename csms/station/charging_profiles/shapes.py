@@ -200,6 +200,8 @@ class RefreshWanted(Strict):
 class LimitWanted(Strict):
     """A limit: `power_w` or `current_a`."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"power_w": 11000}]})
+
     power_w: float | None = Field(None, ge=0, le=FIGURE_MAX, allow_inf_nan=False, examples=[11000])
     current_a: float | None = Field(None, ge=0, le=FIGURE_MAX, allow_inf_nan=False, description="of each phase")
     phases: int | None = Field(None, ge=1, le=3, description="charge with so many phases only")
@@ -222,6 +224,8 @@ class LimitWanted(Strict):
 
 class DynamicWanted(Figures):
     """New figures of a dynamic profile (OCPP 2.1); those left out stay."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"limit": 7000, "send_now": True}]})
 
     send_now: bool = Field(default=True, description="false: the station gets them when it asks")
 
