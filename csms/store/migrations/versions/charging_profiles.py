@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "7e914e09c0ba"
-down_revision = "65f7b35a1362"
+down_revision = "603d30af0783"
 branch_labels = None
 depends_on = None
 
