@@ -1,10 +1,11 @@
-# One image for every part: `csms run`, `csms broker`, `csms api`, `csms worker`.
+# One image for every part: `csms run`, `csms broker`, `csms api`, `csms worker`, `csms ftp`.
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY csms csms
 COPY broker broker
 COPY datasheet_api datasheet_api
+COPY file_server file_server
 COPY simulators simulators
 RUN python -m venv /opt/csms && /opt/csms/bin/pip install --no-cache-dir .
 
@@ -16,6 +17,6 @@ ENV PATH=/opt/csms/bin:$PATH PYTHONUNBUFFERED=1 CSMS_DATA_DIR=/var/lib/csms \
 USER csms
 WORKDIR /var/lib/csms
 VOLUME /var/lib/csms
-EXPOSE 9000 8000
+EXPOSE 9000 8000 2121
 STOPSIGNAL SIGTERM
 CMD ["csms", "run"]

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := csms broker datasheet_api simulators
+SOURCES := csms broker datasheet_api file_server simulators
 JOBS ?= auto
 
 help:  ## show this list

@@ -67,7 +67,7 @@ def run(
         bool, typer.Option(help="Accept unregistered stations and add simulated ones that charge.")
     ] = False,
 ) -> None:
-    """Start everything in one process: broker, API and jobs."""
+    """Start everything in one process: broker, API, jobs, and FTP where CSMS_FTP_PORT is set."""
     from csms.launch.process import ALL_PARTS
 
     _start(ALL_PARTS, demo=demo)
@@ -95,6 +95,16 @@ def worker() -> None:
     from csms.launch.process import Part
 
     _start({Part.WORKER})
+
+
+@app.command()
+def ftp() -> None:
+    """Start only the FTP server for stations' files. It shares CSMS_DATA_DIR with API and worker."""
+    from csms.launch.process import Part
+
+    if _settings().ftp_port is None:
+        raise SystemExit("set CSMS_FTP_PORT, and CSMS_FTP_URL to what stations reach it by")
+    _start({Part.FTP})
 
 
 def _start(parts: Any, *, demo: bool = False) -> None:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -130,6 +130,15 @@ class Settings(BaseSettings):
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+
+    @field_validator("ftp_passive_ports")
+    @classmethod
+    def _check_ports(cls, text: str | None) -> str | None:
+        if text is not None:
+            first, _, last = text.partition("-")
+            if not 0 < int(first) <= int(last) <= 65535:  # noqa: PLR2004  # TCP's ports
+                raise ValueError("write the first and the last port, as 50000-50099")
+        return text
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -11,7 +11,7 @@ import pytest
 from csms.features import AREAS, features
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("csms", "broker", "datasheet_api", "simulators")
+PACKAGES = ("csms", "broker", "datasheet_api", "file_server", "simulators")
 
 LIBRARIES = {
     "fastapi": ("csms/web.py", "datasheet_api/", "/api.py", "/api/"),
@@ -19,6 +19,7 @@ LIBRARIES = {
     "websockets": ("broker/", "simulators/"),
     "nats": ("csms/bus/nats.py",),
     "apscheduler": ("csms/jobs.py",),
+    "aioftp": ("file_server/",),
     "aiosmtplib": ("csms/mail.py",),
     "geojson": ("csms/fleet/feeds/",),
     "typer": ("csms/cli.py", "simulators/cli.py", "simulators/load.py"),

@@ -24,6 +24,7 @@ from csms.store import open_store
 from csms.store.migrate import upgrade
 from datasheet_api.app import create_app
 from datasheet_api.server import ApiServer
+from file_server.ftp import FtpServer
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,8 @@ class Part(StrEnum):
     BROKER = "broker"
     API = "api"
     WORKER = "worker"
+    FTP = "ftp"
+    """Only where CSMS_FTP_PORT is set."""
 
 
 ALL_PARTS = frozenset(Part)
@@ -47,6 +50,7 @@ class Running:
     parts: Collection[Part]
     broker_port: int = 0
     api_port: int = 0
+    ftp_port: int = 0
     broker: Broker | None = None
     unknown_stations: UnknownStations = UnknownStations.HOLD
     notes: list[str] = field(default_factory=list)
@@ -105,6 +109,11 @@ async def running(
             server = ApiServer(app, settings)
             started.api_port = await server.start()
             stack.push_async_callback(server.stop)
+        if Part.FTP in parts and settings.ftp_port is not None:
+            ftp = FtpServer(runtime)
+            started.ftp_port = await ftp.start()
+            stack.push_async_callback(ftp.stop)
+            runtime.settings = settings.model_copy(update={"ftp_port": started.ftp_port})
         tune_collector()
         yield started
 

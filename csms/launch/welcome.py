@@ -22,6 +22,8 @@ def welcome(started: Running, *, is_demo: bool) -> str:
     if Part.API in started.parts:
         api = f"http://{settings.api_host}:{started.api_port}"
         lines += [f"  API        {api}/api/v1", f"  reference  {api}/docs"]
+    if started.ftp_port:
+        lines += [f"  FTP        ftp://{settings.ftp_host}:{started.ftp_port}   (one-time logins for stations' files)"]
     lines += [f"  database   {url}"]
     key_path = settings.data_dir / ADMIN_KEY_FILE
     has_key_file = settings.admin_key is None and key_path.exists()

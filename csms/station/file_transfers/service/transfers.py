@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlmodel import col, select
@@ -29,6 +29,8 @@ from csms.station.information import Station
 from csms.store import Fact, Work
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 ATTEMPTS_MAX: Final = 100_000
 """A modem that fetches an image in small ranges asks often; one that asks more often than this is ill."""
@@ -214,14 +216,24 @@ async def receive(
     _receiving.add(ticket.transfer_id)
     try:
         with runtime.files.transfer():
-            await _begin(runtime, ticket, remote_address)
+            await _whole(_begin(runtime, ticket, remote_address))
             blob = await _write(runtime, ticket, chunks)
-            return await _settle(runtime, ticket, blob, name())
+            return await _whole(_settle(runtime, ticket, blob, name()))
     except BaseException as error:
-        await asyncio.shield(_note_failure(runtime, ticket, error))
+        await _whole(_note_failure(runtime, ticket, error))
         raise
     finally:
         _receiving.discard(ticket.transfer_id)
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Let a unit of work end although the connection did: a station may go at any moment."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 async def _begin(runtime: Runtime, ticket: Ticket, remote_address: str) -> None:
@@ -290,6 +302,10 @@ async def _note_failure(runtime: Runtime, ticket: Ticket, error: BaseException) 
 
 async def begin_download(runtime: Runtime, ticket: Ticket, *, remote_address: str) -> Outgoing:
     """The file to send. Raises NotFound when it is gone."""
+    return await _whole(_begin_download(runtime, ticket, remote_address))
+
+
+async def _begin_download(runtime: Runtime, ticket: Ticket, remote_address: str) -> Outgoing:
     async with runtime.store.writing() as work:
         transfer = await work.session.get_one(FileTransfer, ticket.transfer_id, with_for_update=True)
         _check_open(transfer, work.now)
@@ -304,6 +320,10 @@ async def begin_download(runtime: Runtime, ticket: Ticket, *, remote_address: st
 
 async def note_download(runtime: Runtime, ticket: Ticket, *, sent_bytes: int, is_at_end: bool) -> None:
     """Bytes that left; `is_at_end` when the last one of the file was among them."""
+    await _whole(_note_download(runtime, ticket, sent_bytes, is_at_end=is_at_end))
+
+
+async def _note_download(runtime: Runtime, ticket: Ticket, sent_bytes: int, *, is_at_end: bool) -> None:
     async with runtime.store.writing() as work:
         transfer = await work.session.get(FileTransfer, ticket.transfer_id, with_for_update=True)
         if transfer is None:
