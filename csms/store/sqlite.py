@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Boolean, Enum
 
@@ -21,7 +21,7 @@ from csms.store.gate import Gate
 from csms.store.sqlite_process import HEAD_BYTES, framed
 from csms.store.table import Json, UtcDateTime, json_text, time_text
 from csms.store.work import Work
-from csms.store.writers import Gatherer, Inserts, RowRefused, Updates
+from csms.store.writers import Gatherer, RowRefused, Rows, Values
 
 SQLITE_PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
@@ -127,13 +127,13 @@ class _Program:
         await self._answers
 
 
-def _statements(inserts: Inserts, updates: Updates) -> list[tuple[str, list[Any]]]:
+def _statements(inserts: Rows, updates: Rows) -> list[tuple[str, list[Values]]]:
     """Each with its rows. The names in them come from our tables."""
-    batch: list[tuple[str, list[Any]]] = []
-    for plan, rows in inserts:
-        columns, marks = ",".join(f'"{name}"' for name in plan.columns), ",".join("?" * len(plan.columns))
-        batch.append((f'INSERT INTO "{plan.name}" ({columns}) VALUES ({marks})', rows))  # noqa: S608
-    for plan, names, rows in updates:
-        assignments = ",".join(f'"{name}"=?' for name in names)
-        batch.append((f'UPDATE "{plan.name}" SET {assignments} WHERE "id"=?', rows))  # noqa: S608
+    batch = []
+    for form, rows in inserts:
+        columns, marks = ",".join(f'"{name}"' for name in form.columns), ",".join("?" * len(form.columns))
+        batch.append((f'INSERT INTO "{form.table}" ({columns}) VALUES ({marks})', rows))  # noqa: S608
+    for form, rows in updates:
+        assignments = ",".join(f'"{name}"=?' for name in form.columns)
+        batch.append((f'UPDATE "{form.table}" SET {assignments} WHERE "id"=?', rows))  # noqa: S608
     return batch

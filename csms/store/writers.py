@@ -1,19 +1,17 @@
 """Bulk writers behind group commit: many units of work, one transaction, one fsync (PERFORMANCE: storage)."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import asyncpg
 import orjson
-from sqlalchemy import Column
 
 from csms.store.table import Json, Table, UtcDateTime, aware
-from csms.store.work import Work
+from csms.store.work import Row, Work
 
 Convert = Callable[[Any], Any]
-Values = tuple[Any, ...]
+Values = list[Any]
 
 
 class RowRefused(Exception):
@@ -35,73 +33,64 @@ class Writer(Protocol):
     async def close(self) -> None: ...
 
 
-class Plan:
-    """How rows of one table become tuples for the driver."""
+class Form:
+    """Rows of one table in which the same columns are set, on their way to the driver; columns left out are NULL."""
 
-    def __init__(self, table: type[Table], converters: dict[type, Convert]) -> None:
+    def __init__(self, table: type[Table], columns: tuple[str, ...], converters: dict[type, Convert]) -> None:
         sql_table = table.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-        self.name: str = sql_table.name
-        columns: list[Column[Any]] = list(sql_table.columns)
-        self.columns = [column.name for column in columns]
-        self.converters = {
-            column.name: converters[type(column.type)] for column in columns if type(column.type) in converters
-        }
-        self._converted = [(self.columns.index(name), convert) for name, convert in self.converters.items()]
+        unknown = [name for name in columns if name not in sql_table.columns]
+        if unknown:
+            raise ValueError(f"{sql_table.name} has no column {', '.join(unknown)}")
+        self.table: str = sql_table.name
+        self.columns = columns
+        kinds = [type(sql_table.columns[name].type) for name in columns]
+        self._converted = [(index, converters[kind]) for index, kind in enumerate(kinds) if kind in converters]
 
-    def record(self, row: dict[str, Any]) -> Values:
-        values = list(map(row.get, self.columns))
+    def values(self, row: Row) -> Values:
+        values = list(row.values())
         for index, convert in self._converted:
             value = values[index]
             if value is not None:
                 values[index] = convert(value)
-        return tuple(values)
-
-    def changed(self, names: Sequence[str], row: dict[str, Any], row_id: int) -> Values:
-        values = [self._convert(name, row[name]) for name in names]
-        return (*values, row_id)
-
-    def _convert(self, name: str, value: Any) -> Any:
-        convert = self.converters.get(name)
-        return value if convert is None or value is None else convert(value)
+        return values
 
 
-Inserts = list[tuple[Plan, list[Values]]]
-Updates = list[tuple[Plan, tuple[str, ...], list[Values]]]
+Rows = list[tuple[Form, list[Values]]]
 
 
 class Gatherer:
-    """Sorts the rows of many units of work by table, in the order in which the tables were first met."""
+    """Sorts the rows of many units of work by table and columns, in the order in which those were first met."""
 
     def __init__(self, converters: dict[type, Convert]) -> None:
         self._converters = converters
-        self._plans: dict[type[Table], Plan] = {}
+        self._forms: dict[tuple[type[Table], tuple[str, ...]], Form] = {}
 
-    def gather(self, works: Iterable[Work]) -> tuple[Inserts, Updates]:
-        """Raises RowRefused for a value that cannot be stored."""
+    def gather(self, works: Iterable[Work]) -> tuple[Rows, Rows]:
+        """New rows, and changes, whose last value is the row's id. Raises RowRefused for what cannot be stored."""
         try:
             return self._gather(works)
         except UNFIT as error:
             raise RowRefused(str(error)) from error
 
-    def _gather(self, works: Iterable[Work]) -> tuple[Inserts, Updates]:
-        rows: defaultdict[type[Table], list[Values]] = defaultdict(list)
-        changes: defaultdict[tuple[type[Table], tuple[str, ...]], list[Values]] = defaultdict(list)
+    def _gather(self, works: Iterable[Work]) -> tuple[Rows, Rows]:
+        inserts: dict[Form, list[Values]] = {}
+        updates: dict[Form, list[Values]] = {}
         for work in works:
             for table, noted in work.rows.items():
-                record = self._plan(table).record
-                rows[table].extend(record(row) for row in noted)
-            for (table, row_id), values in work.changes.items():
-                names = tuple(values)
-                changes[table, names].append(self._plan(table).changed(names, values, row_id))
-        inserts = [(self._plan(table), values) for table, values in rows.items()]
-        updates = [(self._plan(table), names, values) for (table, names), values in changes.items()]
-        return inserts, updates
+                for row in noted:
+                    form = self._form(table, row)
+                    inserts.setdefault(form, []).append(form.values(row))
+            for (table, row_id), changed in work.changes.items():
+                form = self._form(table, changed)
+                updates.setdefault(form, []).append([*form.values(changed), row_id])
+        return list(inserts.items()), list(updates.items())
 
-    def _plan(self, table: type[Table]) -> Plan:
-        plan = self._plans.get(table)
-        if plan is None:
-            plan = self._plans[table] = Plan(table, self._converters)
-        return plan
+    def _form(self, table: type[Table], row: Row) -> Form:
+        key = table, tuple(row)
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = Form(*key, self._converters)
+        return form
 
 
 class PostgresWriter:
@@ -121,11 +110,11 @@ class PostgresWriter:
         pool = await self._open()
         try:
             async with pool.acquire(timeout=30) as connection, connection.transaction():
-                for plan, rows in inserts:
-                    await connection.copy_records_to_table(plan.name, records=rows, columns=plan.columns)
-                for plan, names, rows in updates:
-                    marks = ",".join(f'"{name}"=${index}' for index, name in enumerate(names, 1))
-                    statement = f'UPDATE "{plan.name}" SET {marks} WHERE "id"=${len(names) + 1}'  # noqa: S608  # names come from our tables
+                for form, rows in inserts:
+                    await connection.copy_records_to_table(form.table, records=rows, columns=form.columns)
+                for form, rows in updates:
+                    marks = ",".join(f'"{name}"=${index}' for index, name in enumerate(form.columns, 1))
+                    statement = f'UPDATE "{form.table}" SET {marks} WHERE "id"=${len(form.columns) + 1}'  # noqa: S608  # names come from our tables
                     rows.sort(key=lambda values: values[-1])  # one lock order over all writers: no deadlock
                     await connection.executemany(statement, rows)
         except asyncpg.IntegrityConstraintViolationError as error:
