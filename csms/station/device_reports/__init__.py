@@ -1,0 +1,37 @@
+"""S15: reports that stations send in parts: asked for, put together by number, given up when parts stay away.
+
+A handler on the hot path only keeps what a station told (`note_part`, `note_answer`): one row, whatever its size.
+The feature that owns the topic hears of it by the fact named in `FACTS` and sorts it in, many parts at once, in a unit
+of work of its own with `take`. So a station that tells 3,000 variables in 100 parts holds up nobody.
+"""
+
+from csms.station.device_reports.model import DeviceMessage, DeviceReport, Topic
+from csms.station.device_reports.rules import ReportState
+from csms.station.device_reports.service import (
+    FACTS,
+    get_report,
+    note_answer,
+    note_part,
+    note_report_answer,
+    open_report,
+    reports_query,
+    settle_report,
+    take,
+)
+
+NEEDS = ("station.information",)
+__all__ = [
+    "FACTS",
+    "DeviceMessage",
+    "DeviceReport",
+    "ReportState",
+    "Topic",
+    "get_report",
+    "note_answer",
+    "note_part",
+    "note_report_answer",
+    "open_report",
+    "reports_query",
+    "settle_report",
+    "take",
+]

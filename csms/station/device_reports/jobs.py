@@ -1,0 +1,15 @@
+"""S15: gives up reports whose parts stay away, and has what came of them sorted in."""
+
+from csms.jobs import Job
+from csms.runtime import Runtime
+from csms.station.device_reports.service import expire, tell_left_behind
+
+
+async def give_up_late(runtime: Runtime) -> None:
+    """One round."""
+    async with runtime.store.writing() as work:
+        await tell_left_behind(work)
+        await expire(work)
+
+
+JOBS = (Job("device_reports.give_up_late", every_s=20, run=give_up_late),)

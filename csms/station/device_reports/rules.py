@@ -1,0 +1,81 @@
+"""S15: when a report in parts is whole."""
+
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+PARTS_MAX: Final = 5_000
+"""Parts of one report that are remembered; a real one has some hundred."""
+
+
+class ReportState(StrEnum):
+    """Where a report is in its life."""
+
+    REQUESTED = "requested"
+    """Asked for; the station has not answered yet."""
+    RECEIVING = "receiving"
+    """The station agreed and sends parts."""
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    """Parts stayed away; what came is kept."""
+    EMPTY = "empty"
+    """The station has nothing that fits the question."""
+    REFUSED = "refused"
+    """The station will not, or could not be asked."""
+
+
+_REFUSALS: Final = frozenset({"rejected", "notsupported"})
+
+
+def state_of(status: str | None, *, has_parts: bool, has_ended: bool, is_complete: bool) -> ReportState:
+    """The state by what the station answered (`status`) and by what has come."""
+    if is_complete:
+        return ReportState.COMPLETE
+    if not has_parts and status is not None:
+        if status.lower() == "emptyresultset":
+            return ReportState.EMPTY
+        if status.lower() != "accepted":
+            return ReportState.REFUSED
+    if has_ended:
+        return ReportState.INCOMPLETE
+    return ReportState.RECEIVING if has_parts or status is not None else ReportState.REQUESTED
+
+
+def is_whole(parts: Collection[int], last: int | None) -> bool:
+    """Whether every part up to the last has come. Parts count from 0 (2.0.1 B07.FR.08); some stations begin at 1."""
+    if last is None or not parts:
+        return False
+    first = min(parts)
+    return first in (0, 1) and len(set(parts)) == last - first + 1
+
+
+def missing_parts(parts: Sequence[int], last: int | None, most: int = 20) -> list[int]:
+    """Numbers of parts that did not come, as far as can be told."""
+    if not parts:
+        return []
+    end = last if last is not None else max(parts)
+    seen = set(parts)
+    gaps: list[int] = []
+    for number in range(min(*seen, 1) if len(seen) > 1 else min(seen), min(end, PARTS_MAX) + 1):
+        if number not in seen:
+            gaps.append(number)
+        if len(gaps) == most:
+            break
+    return gaps
+
+
+def part_number(payload: dict[str, Any]) -> int:
+    """`seqNo`; 0 where a lenient station sent none that could be one."""
+    number = payload.get("seqNo")
+    return number if isinstance(number, int) and 0 <= number < PARTS_MAX else 0
+
+
+def request_number(payload: dict[str, Any]) -> int | None:
+    """`requestId`, if it is one."""
+    number = payload.get("requestId")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def is_last(payload: dict[str, Any]) -> bool:
+    """Whether nothing follows: `tbc` is false by default."""
+    return payload.get("tbc") is not True

@@ -1,0 +1,17 @@
+"""S15: the station's settings: configuration keys of OCPP 1.6 and device-model variables of 2.x, read and changed."""
+
+from csms.station.settings.model import Setting
+from csms.station.settings.rules.words import AttributeKind, SettingOutcome
+from csms.station.settings.service.changing import ChangeResult, Wish, change_settings
+from csms.station.settings.service.knowledge import known_value
+
+NEEDS = ("station.commands", "station.device_reports", "station.information")
+__all__ = [
+    "AttributeKind",
+    "ChangeResult",
+    "Setting",
+    "SettingOutcome",
+    "Wish",
+    "change_settings",
+    "known_value",
+]

@@ -1,0 +1,1 @@
+"""S15: what can be said of settings from values alone."""

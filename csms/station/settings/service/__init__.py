@@ -1,0 +1,1 @@
+"""S15: reading, changing, comparing and sorting in settings."""
