@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     admin_key: SecretStr | None = Field(None, description="the first administrator's API key; made if empty")
     secret_key: SecretStr | None = Field(None, description="pepper for stored hashes; kept in data_dir if empty")
 
+    # The certificate authority that signs stations' certificates; left empty, it is made over the API or by `csms ca`
+    ca_certificate_file: Path | None = Field(None, description="PEM: its certificate, then its issuers")
+    ca_key_file: Path | None = Field(None, description="PEM: its private key")
+    ca_key_password: SecretStr | None = None
+
     # Broker
     node_name: str = Field("node-1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the brokers")
     protocols: list[str] = Field(

@@ -1,0 +1,442 @@
+"""B10: certificates and certificate requests over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import Field, StringConstraints
+
+from csms.exceptions import Conflict, Invalid
+from csms.ids import Id
+from csms.ocpp.versions import Version
+from csms.platform.certificate_authority import chain_text, get_authority, read_chain
+from csms.rights import Area, Caller
+from csms.runtime import Runtime
+from csms.station.certificates.model import CertificateRequest, StationCertificate
+from csms.station.certificates.rules.installed import ROOT_KINDS, CertificateKind, kinds_of, status_info, word_of
+from csms.station.certificates.rules.requests import CertificateUse, RequestState, Signing, renewal_request
+from csms.station.certificates.service.certificates import (
+    certificates_query,
+    get_certificate,
+    revoke,
+    version_of,
+)
+from csms.station.certificates.service.policies import change_policy, policy_of
+from csms.station.certificates.service.requests import RequestFilter, approve, get_request, reject, requests_query
+from csms.station.commands import Command, CommandOutcome, send
+from csms.station.information import Station, StationDep, StationToChange, get_station
+from csms.web import (
+    CallerDep,
+    Page,
+    PageDep,
+    Reading,
+    RuntimeDep,
+    Shown,
+    Strict,
+    Writing,
+    behind,
+    may_read,
+    may_write,
+    page_of,
+)
+
+router = APIRouter()
+
+StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
+CertificateId = Annotated[Id, Path(description="the certificate's id")]
+RequestId = Annotated[Id, Path(description="the request's id")]
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
+PEM_CHARS_MAX = 20_000
+_PEM_EXAMPLE = "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----"
+_OPERATES = [may_write(Area.OPERATION)]
+_SENT: dict[int | str, dict[str, Any]] = {
+    409: {"description": "the station may not be sent this now, or its OCPP version does not have it"}
+}
+
+
+class CertificateShown(Shown):
+    """A certificate that is, was or will be on a station, as far as it is known."""
+
+    id: Id
+    station_id: str = Field(description="the station's OCPP identity", examples=["CP-0001"])
+    kind: CertificateKind
+    is_child: bool = Field(description="it stands below another one in the chain that the station lists")
+    is_installed: bool
+    is_issued_here: bool
+    subject: str | None = Field(description="null while only the station's hashes are known")
+    issuer: str | None
+    serial_number: str
+    fingerprint: str | None = Field(description="SHA-256")
+    not_before: datetime | None
+    not_after: datetime | None
+    days_left: int | None = Field(description="until it expires; below 0: since then")
+    installed_at: datetime | None = Field(description="since when it is known to be on the station")
+    last_seen_at: datetime | None = Field(description="when the station last said so")
+    removed_at: datetime | None
+    removed_because: str | None
+    revoked_at: datetime | None
+    revoked_by: str | None
+    revoked_because: str | None
+    renewal_asked_at: datetime | None = Field(description="when the station was last asked to renew it by itself")
+    hash_data: dict[str, str] | None = Field(description="how OCPP names it")
+    pem: str | None
+
+    @classmethod
+    def of(cls, row: StationCertificate, now: datetime) -> Self:
+        data = row.hash_data
+        left = (row.not_after - now).days if row.not_after else None
+        more = {
+            "station_id": row.identity,
+            "is_installed": row.is_installed,
+            "hash_data": data.payload if data else None,
+            "days_left": left,
+        }
+        return cls.model_validate(row.model_dump() | more)
+
+
+class RequestShown(Shown):
+    """A certificate that a station asked for."""
+
+    id: Id
+    station_id: str = Field(description="the station's OCPP identity", examples=["CP-0001"])
+    use: CertificateUse
+    state: RequestState
+    reason: str | None = Field(description="why it was rejected, refused or given up, or what it waits for")
+    common_name: str | None
+    organisation_name: str | None
+    key_kind: str | None = Field(examples=["EC secp256r1"])
+    csr: str = Field(description="as the station wrote it")
+    received_at: datetime
+    last_seen_at: datetime
+    repeat_count: int = Field(description="how often it came again")
+    decided_at: datetime | None
+    decided_by: str | None = Field(description="null: by the policy")
+    certificate_id: Id | None
+    attempts: int = Field(description="to send the certificate to the station")
+    next_attempt_at: datetime | None
+    problem: str | None = Field(description="why the latest attempt came to nothing")
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, row: CertificateRequest) -> Self:
+        return cls.model_validate(row.model_dump() | {"station_id": row.identity})
+
+
+class Told(Shown):
+    """What came of a message to the station."""
+
+    command_id: Id = Field(description="it stands in the command log too")
+    outcome: CommandOutcome
+    status: str | None = Field(description="what the station answered", examples=["Accepted"])
+    reason: str | None = Field(description="why there is no answer, or what the station says about it")
+
+    @classmethod
+    def of(cls, command: Command) -> Self:
+        payload, error = command.payload or {}, command.error or {}
+        said = status_info(payload) or " ".join(str(error[name]) for name in ("code", "description") if error.get(name))
+        status = payload.get("status")
+        return cls(
+            command_id=command.id,
+            outcome=command.outcome,
+            status=str(status)[:50] if status is not None else None,
+            reason=command.reason or said or None,
+        )
+
+
+class AllTold(Shown):
+    """What came of several messages; 1.6 asks for one kind at a time."""
+
+    items: list[Told]
+
+
+class RootToInstall(Strict):
+    """A root certificate for the station; without `certificate`, that of your own authority."""
+
+    kind: CertificateKind = Field(description="one of the roots", examples=["csms_root"])
+    certificate: str | None = Field(None, max_length=PEM_CHARS_MAX, description="PEM", examples=[_PEM_EXAMPLE])
+
+
+class Revocation(Strict):
+    reason: Reason = Field(examples=["the station was stolen"])
+
+
+class Approval(Strict):
+    certificate_chain: str | None = Field(
+        None,
+        max_length=PEM_CHARS_MAX,
+        description="PEM, the station's certificate first, where somebody else has signed it; left out: sign it here",
+        examples=[None],
+    )
+
+
+class Rejection(Strict):
+    reason: Reason = Field(examples=["nobody ordered a new certificate"])
+
+
+class PolicyShown(Shown):
+    """What is done about certificates without anybody being asked."""
+
+    signing: Signing
+    days: int = Field(description="how long stations' certificates are valid")
+    takes_v2g_requests: bool = Field(description="requests for V2G certificates wait for an operator; else rejected")
+    warn_days: list[int] = Field(description="how many days before a certificate's end somebody is warned")
+    renew_days: int | None = Field(description="stations are asked to renew that many days before; null: by hand")
+
+
+class PolicyChange(Strict):
+    """What to change; fields left out stay as they are."""
+
+    signing: Signing | None = Field(None, examples=["approval"])
+    days: int | None = Field(None, ge=1, le=3650, examples=[365])
+    takes_v2g_requests: bool | None = None
+    warn_days: list[Annotated[int, Field(ge=1, le=3650)]] | None = Field(None, max_length=10, examples=[[30, 7, 1]])
+    renew_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(None, examples=[30])
+
+
+# --- the policy -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/certificate-policy", summary="What is done about stations' certificates", dependencies=[may_read()])
+async def show_policy(work: Reading, caller: CallerDep) -> PolicyShown:
+    return PolicyShown.model_validate(await policy_of(work, _organisation(caller)))
+
+
+@router.patch(
+    "/certificate-policy",
+    summary="Change what is done about stations' certificates",
+    dependencies=[may_write(Area.SYSTEM_CONFIGURATION)],
+)
+async def update_policy(work: Writing, caller: CallerDep, body: PolicyChange) -> PolicyShown:
+    """Requests that wait already keep waiting."""
+    values = body.model_dump(exclude_unset=True)
+    for name, value in values.items():
+        if value is None and name != "renew_days":
+            raise Invalid(f"{name} cannot be null; leave it out to keep it", place=f"body/{name}")
+    if values.get("warn_days") is not None:
+        values["warn_days"] = sorted(set(values["warn_days"]), reverse=True)
+    return PolicyShown.model_validate(await change_policy(work, _organisation(caller), values))
+
+
+def _organisation(caller: Caller) -> int:
+    if caller.organisation_id is None:
+        raise Conflict("this needs a key of an organisation")
+    return caller.organisation_id
+
+
+# --- certificates -----------------------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/stations/{station_id}/certificates",
+    summary="What is known to be, or to have been, installed on the station",
+    dependencies=[may_read()],
+    openapi_extra=behind("GetInstalledCertificateIds", "InstallCertificate", "DeleteCertificate", "CertificateSigned"),
+)
+async def list_certificates(
+    station: StationDep,
+    work: Reading,
+    page: PageDep,
+    kind: Annotated[list[CertificateKind], Query(max_length=10)] = [],  # noqa: B006  # FastAPI copies it
+    is_installed: bool | None = None,
+) -> Page[CertificateShown]:
+    """Newest first. Ask the station itself with `…/certificates/refresh`; it never lists its own login certificate."""
+    rows, cursor = await page_of(work, certificates_query(station, kinds=kind, is_installed=is_installed), page)
+    return Page(items=[CertificateShown.of(row, work.now) for row in rows], next_cursor=cursor)
+
+
+@router.get(
+    "/stations/{station_id}/certificates/{certificate_id}", summary="One certificate", dependencies=[may_read()]
+)
+async def show_certificate(station: StationDep, work: Reading, certificate_id: CertificateId) -> CertificateShown:
+    return CertificateShown.of(await get_certificate(work, station, certificate_id), work.now)
+
+
+async def _known(runtime: Runtime, caller: Caller, station_id: str) -> tuple[Station, Version]:
+    async with runtime.store.reading(caller) as work:
+        station = await get_station(work, station_id)
+    return station, version_of(station)
+
+
+@router.post(
+    "/stations/{station_id}/certificates",
+    summary="Install a root certificate on the station",
+    dependencies=_OPERATES,
+    responses=_SENT,
+    openapi_extra=behind("InstallCertificate"),
+)
+async def install(station_id: StationId, body: RootToInstall, runtime: RuntimeDep, caller: CallerDep) -> Told:
+    """The text is read first: what is no certificate never leaves, and the answer says in which line it is wrong."""
+    _station, version = await _known(runtime, caller, station_id)
+    word = word_of(body.kind, version) if body.kind in ROOT_KINDS else None
+    if word is None:
+        names = ", ".join(kind for kind in kinds_of(version) if kind in ROOT_KINDS)
+        raise Invalid(f"a station that speaks {version} takes {names}", place="body/kind")
+    pem = await _root_pem(runtime, caller, body.certificate)
+    payload = {"certificateType": word, "certificate": pem}
+    return Told.of(await send(runtime, caller, station_id, "InstallCertificate", payload))
+
+
+async def _root_pem(runtime: Runtime, caller: Caller, given: str | None) -> str:
+    if given is None:
+        async with runtime.store.reading(caller) as work:
+            authority = await get_authority(work, _organisation(caller))
+        return chain_text(read_chain(authority.chain)[-1:])
+    certificates = read_chain(given)
+    if len(certificates) > 1:
+        raise Invalid("give one certificate: the root", place="body/certificate")
+    if certificates[0].not_valid_after_utc <= runtime.clock():
+        raise Invalid("this certificate has expired", place="body/certificate")
+    return chain_text(certificates)
+
+
+@router.post(
+    "/stations/{station_id}/certificates/refresh",
+    summary="Ask the station which certificates it has",
+    dependencies=_OPERATES,
+    responses=_SENT,
+    openapi_extra=behind("GetInstalledCertificateIds"),
+)
+async def refresh(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> AllTold:
+    """What it lists is kept, what it does not list any more is marked as removed."""
+    _station, version = await _known(runtime, caller, station_id)
+    if version is Version.V16:
+        words = [word_of(kind, version) for kind in kinds_of(version)]
+        payloads = [{"certificateType": word} for word in words]
+    else:
+        payloads = [{}]
+    told = []
+    for payload in payloads:
+        told.append(Told.of(await send(runtime, caller, station_id, "GetInstalledCertificateIds", payload)))
+        if told[-1].outcome is not CommandOutcome.ANSWERED:
+            break
+    return AllTold(items=told)
+
+
+@router.post(
+    "/stations/{station_id}/certificates/renew",
+    summary="Have the station ask for a new certificate to log in with",
+    dependencies=_OPERATES,
+    responses=_SENT,
+    openapi_extra=behind("ExtendedTriggerMessage", "TriggerMessage"),
+)
+async def renew(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> Told:
+    """It makes a key, sends a request (`…/certificate-requests`) and gets a certificate, if that breaks no rule."""
+    _station, version = await _known(runtime, caller, station_id)
+    action, payload = renewal_request(version)
+    return Told.of(await send(runtime, caller, station_id, action, payload))
+
+
+@router.delete(
+    "/stations/{station_id}/certificates/{certificate_id}",
+    summary="Delete a certificate from the station",
+    dependencies=_OPERATES,
+    responses=_SENT,
+    openapi_extra=behind("DeleteCertificate"),
+)
+async def delete(station_id: StationId, certificate_id: CertificateId, runtime: RuntimeDep, caller: CallerDep) -> Told:
+    """The certificate stays in the list, as removed, when the station has deleted it."""
+    async with runtime.store.reading(caller) as work:
+        row = await get_certificate(work, await get_station(work, station_id), certificate_id)
+    if row.kind is CertificateKind.STATION:  # M04.FR.06
+        raise Conflict("a station's own login certificate cannot be deleted over OCPP; revoke it instead")
+    data = row.hash_data
+    if data is None:
+        raise Conflict("it is not known how the station names this certificate; refresh the list first")
+    payload = {"certificateHashData": data.payload}
+    return Told.of(await send(runtime, caller, station_id, "DeleteCertificate", payload))
+
+
+@router.post(
+    "/stations/{station_id}/certificates/{certificate_id}/revoke",
+    summary="Let nobody log in with this certificate any more",
+    dependencies=_OPERATES,
+    responses={409: {"description": "it was revoked before"}},
+)
+async def revoke_certificate(
+    station: StationToChange, work: Writing, certificate_id: CertificateId, body: Revocation
+) -> CertificateShown:
+    """The broker refuses it from now on. It stays on the station, which needs another one to log in with."""
+    row = await get_certificate(work, station, certificate_id, to_change=True)
+    revoke(work, station, row, body.reason)
+    return CertificateShown.of(row, work.now)
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+async def _request_filter(
+    state: Annotated[list[RequestState], Query(max_length=10)] = [],  # noqa: B006  # FastAPI copies it
+    use: Annotated[list[CertificateUse], Query(max_length=5)] = [],  # noqa: B006
+) -> RequestFilter:
+    return RequestFilter(frozenset(state), frozenset(use))
+
+
+RequestFilterDep = Annotated[RequestFilter, Depends(_request_filter)]
+
+
+@router.get(
+    "/certificate-requests",
+    summary="Certificates that stations asked for, of all stations",
+    dependencies=[may_read()],
+    openapi_extra=behind("SignCertificate"),
+)
+async def list_all_requests(work: Reading, page: PageDep, wanted: RequestFilterDep) -> Page[RequestShown]:
+    """Newest first; with `state=waiting_for_approval`, what somebody has to decide."""
+    rows, cursor = await page_of(work, requests_query(wanted), page)
+    return Page(items=[RequestShown.of(row) for row in rows], next_cursor=cursor)
+
+
+@router.get(
+    "/stations/{station_id}/certificate-requests",
+    summary="Certificates that the station asked for",
+    dependencies=[may_read()],
+    openapi_extra=behind("SignCertificate"),
+)
+async def list_requests(
+    station: StationDep, work: Reading, page: PageDep, wanted: RequestFilterDep
+) -> Page[RequestShown]:
+    """Newest first, also rejected ones, with the reason."""
+    rows, cursor = await page_of(work, requests_query(wanted, station), page)
+    return Page(items=[RequestShown.of(row) for row in rows], next_cursor=cursor)
+
+
+@router.get(
+    "/stations/{station_id}/certificate-requests/{request_id}",
+    summary="One certificate request",
+    dependencies=[may_read()],
+    openapi_extra=behind("SignCertificate"),
+)
+async def show_request(station: StationDep, work: Reading, request_id: RequestId) -> RequestShown:
+    return RequestShown.of(await get_request(work, station, request_id))
+
+
+@router.post(
+    "/stations/{station_id}/certificate-requests/{request_id}/approve",
+    summary="Have the certificate signed and sent, or send one that was signed elsewhere",
+    dependencies=_OPERATES,
+    responses={409: {"description": "nobody has to decide about it any more, or there is no authority"}},
+    openapi_extra=behind("CertificateSigned"),
+)
+async def approve_request(
+    station: StationToChange, work: Writing, request_id: RequestId, body: Approval
+) -> RequestShown:
+    """It is sent within seconds, or when the station is online again."""
+    row = await get_request(work, station, request_id, to_change=True)
+    await approve(work, row, body.certificate_chain)
+    return RequestShown.of(row)
+
+
+@router.post(
+    "/stations/{station_id}/certificate-requests/{request_id}/reject",
+    summary="Do not give the station that certificate",
+    dependencies=_OPERATES,
+    responses={409: {"description": "nobody has to decide about it any more"}},
+)
+async def reject_request(
+    station: StationToChange, work: Writing, request_id: RequestId, body: Rejection
+) -> RequestShown:
+    row = await get_request(work, station, request_id, to_change=True)
+    reject(work, row, body.reason)
+    return RequestShown.of(row)

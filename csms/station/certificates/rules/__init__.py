@@ -1,0 +1,1 @@
+"""B10: what is decided about certificates from values alone."""

@@ -1,0 +1,1 @@
+"""B10: what is done about certificates."""
