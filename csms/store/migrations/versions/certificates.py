@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "357b1b4eba60"
-down_revision = "65f7b35a1362"
+down_revision = "8570c92f5222"
 branch_labels = None
 depends_on = None
 
