@@ -126,7 +126,7 @@ async def check_datasheet(system: System, transaction_id: int) -> None:
     assert (point["number"], point["status"]) == (1, "available")
 
     [log] = await system.items(f"stations/{STATION}/charge-logs")
-    assert log["transaction_id"] == transaction_id
+    assert log["transaction_id"] == str(transaction_id)
     assert (log["state"], log["energy_wh"], log["duration_s"]) == ("finished", 800, 240)
     assert (log["stop_reason"], log["verdict"], log["flags"]) == ("EVDisconnected", "accepted", [])
     samples = await system.items(f"stations/{STATION}/charge-logs/{log['id']}/meter-values")

@@ -427,7 +427,7 @@ async def check_frames(system: System) -> None:
     [start] = [frame for frame in frames if frame["action"] == "StartTransaction"]
     assert start["request"]["parsed"][3]["idTag"] == TOKEN
     [log] = await system.items(f"stations/{STATION}/charge-logs")
-    assert start["answer"]["parsed"][2]["transactionId"] == log["transaction_id"]
+    assert start["answer"]["parsed"][2]["transactionId"] == int(log["transaction_id"])
 
 
 async def check_connection(system: System, codes: list[str]) -> None:
@@ -467,9 +467,11 @@ async def check_remote_charge(system: System, station: ForeignStation) -> None:
     await check_answer(system, "RemoteStartTransaction", {"connectorId": 1, "idTag": TOKEN}, "Accepted")
     await until(lambda: station.transaction_id)
     [running] = await system.items(f"stations/{STATION}/charge-logs", state="running")
-    assert running["transaction_id"] == station.transaction_id
-    await check_answer(system, "RemoteStopTransaction", {"transactionId": 1 + running["transaction_id"]}, "Rejected")
-    await check_answer(system, "RemoteStopTransaction", {"transactionId": running["transaction_id"]}, "Accepted")
+    assert running["transaction_id"] == str(station.transaction_id)
+    await check_answer(
+        system, "RemoteStopTransaction", {"transactionId": 1 + int(running["transaction_id"])}, "Rejected"
+    )
+    await check_answer(system, "RemoteStopTransaction", {"transactionId": int(running["transaction_id"])}, "Accepted")
 
     async def stopped() -> Any:
         return await system.items(f"stations/{STATION}/charge-logs", state="finished")

@@ -179,7 +179,7 @@ def check_frames(record: Record, rows: Rows) -> None:
 
 def check_charges(record: Record, rows: Rows) -> None:
     """Promises 1 and 2: each charge once, with the figures that the station sent."""
-    logs = {log.transaction_id: log for log in rows.charge_logs}
+    logs = {int(log.transaction_id): log for log in rows.charge_logs}
     starts = {text_of("", payload): (payload, answer) for payload, answer in record.answered("StartTransaction")}
     stops = {text_of("", payload): payload for payload, _ in record.answered("StopTransaction")}
     assert len(logs) == len(rows.charge_logs) == len(starts) == len(stops)

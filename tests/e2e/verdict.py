@@ -117,10 +117,10 @@ def check_charges(station: TrafficStation, rows: Rows) -> None:
     for start in starts:
         if start.answer is not None:
             log = logs[at(start.payload["timestamp"]), start.payload["meterStart"]]
-            assert log.transaction_id == start.answer["transactionId"]
+            assert log.transaction_id == str(start.answer["transactionId"])
     for stop in station.told:
         if stop.action == "StopTransaction" and stop.answer is not None:
-            check_stop(by_transaction[stop.payload["transactionId"]], stop)
+            check_stop(by_transaction[str(stop.payload["transactionId"])], stop)
 
 
 def check_stop(log: ChargeLog, stop: Told) -> None:
@@ -147,7 +147,7 @@ def check_samples(station: TrafficStation, rows: Rows) -> None:
         sample = samples[at(value["timestamp"])]
         assert sample.energy_wh == float(value["sampledValue"][0]["value"])
         assert sample.charge_log_id is not None
-        assert charges[sample.charge_log_id] == one.payload["transactionId"]
+        assert charges[sample.charge_log_id] == str(one.payload["transactionId"])
 
 
 def check_last_status(station: TrafficStation, words: dict[str, str | None]) -> None:

@@ -224,7 +224,7 @@ async def test_starts_without_stops_do_not_fill_the_memory(
     monkeypatch.setattr(memory, "OPEN_MAX", 3)
     times = [clock.advance(minutes=1) - timedelta(days=1, hours=number) for number in range(6)]
     ids = [await _started(calling, at) for at in times]
-    assert list(calling.connected.recall(memory.OpenTransactions).by_transaction_id) == ids[-3:]
+    assert list(calling.connected.recall(memory.OpenTransactions).by_transaction_id) == [str(one) for one in ids[-3:]]
     assert [await _started(calling, at) for at in times] == ids
     for transaction_id, at in zip(ids, times, strict=True):
         await _stop(calling, transaction_id, at + timedelta(minutes=30), 1500)
@@ -824,8 +824,8 @@ async def test_stations_load_their_open_charges_with_few_queries(store: Store, c
     async with store.reading() as work:
         await memory.load(work, [one.connected for one in calling])
     loaded = [one.connected.recall(memory.OpenTransactions) for one in calling]
-    assert [list(one.by_transaction_id) for one in loaded] == [[transaction_id] for transaction_id in ids]
-    assert loaded[0].by_transaction_id[ids[0]].last_sample_at == clock()
+    assert [list(one.by_transaction_id) for one in loaded] == [[str(transaction_id)] for transaction_id in ids]
+    assert loaded[0].by_transaction_id[str(ids[0])].last_sample_at == clock()
 
 
 async def test_a_charge_in_the_ordinary_way_asks_nothing_of_the_database(

@@ -124,7 +124,7 @@ async def test_a_history_told_in_disorder_leaves_the_same_totals(
         logs = (await work.session.exec(select(ChargeLog).where(ChargeLog.station_id == station.id))).all()
         samples = (await work.session.exec(select(MeterSample).where(MeterSample.station_id == station.id))).all()
         stops = (await work.session.exec(select(UnmatchedStop).where(UnmatchedStop.station_id == station.id))).all()
-    by_id = {log.transaction_id: log for log in logs}
+    by_id = {int(log.transaction_id): log for log in logs}
     assert len(logs) == len(plan)
     for index, charge in enumerate(plan):
         log = by_id[ids[index]]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from sqlmodel import col
+from sqlmodel import col, select
 
 from csms.exceptions import Invalid
 from csms.rights import Area
@@ -14,6 +14,7 @@ from csms.station.charge_logs.api.shown import (
     CSV_ROWS_MAX,
     REGISTER_MAX_WH,
     Asked,
+    ChargeEventShown,
     ChargeLogDetail,
     ChargeLogId,
     ChargeLogShown,
@@ -22,10 +23,7 @@ from csms.station.charge_logs.api.shown import (
     Summary,
     SumShown,
 )
-from csms.station.charge_logs.model import (
-    ChargeLog,
-    ChargeState,
-)
+from csms.station.charge_logs.model import ChargeEvent, ChargeLog, ChargeState
 from csms.station.charge_logs.service.records import (
     Filter,
     charge_logs_query,
@@ -43,6 +41,7 @@ from csms.web import (
     PeriodDep,
     Reading,
     Writing,
+    behind,
     may_read,
     may_write,
     page_of,
@@ -161,6 +160,22 @@ async def show_charge_log(station: StationDep, work: Reading, charge_log_id: Cha
     """With all corrections, so that the original can be read."""
     log = await get_charge_log(work, charge_log_id, station.id)
     return ChargeLogDetail.with_corrections(log, station.identity, work.now, await corrections_of(work, log))
+
+
+@router.get(
+    "/stations/{station_id}/charge-logs/{charge_log_id}/events",
+    summary="What the station told of a charge, event by event",
+    dependencies=[may_read()],
+    openapi_extra=behind("TransactionEvent"),
+)
+async def list_charge_events(
+    station: StationDep, work: Reading, page: PageDep, charge_log_id: ChargeLogId
+) -> Page[ChargeEventShown]:
+    """In the order of the station's clock. Of OCPP 2.x; 1.6 has no such events. Meter values are at …/meter-values."""
+    log = await get_charge_log(work, charge_log_id, station.id)
+    query = select(ChargeEvent).where(ChargeEvent.charge_log_id == log.id)
+    rows, cursor = await page_of(work, query, page, by=ChargeEvent.at, descending=False)
+    return Page(items=[ChargeEventShown.model_validate(row) for row in rows], next_cursor=cursor)
 
 
 @router.patch(

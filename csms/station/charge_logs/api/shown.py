@@ -12,6 +12,7 @@ from csms.station.charge_logs.model import (
     ChargeLog,
     ChargeLogCorrection,
     ChargeState,
+    EventKind,
     MeterSample,
     UnmatchedReason,
     UnmatchedStop,
@@ -19,10 +20,11 @@ from csms.station.charge_logs.model import (
 from csms.station.charge_logs.rules import (
     HOURS,
     WEEKDAYS,
+    Flag,
     duration_s,
     quantity,
 )
-from csms.station.tokens import TokenStatus
+from csms.station.tokens import TokenKind, TokenStatus
 from csms.web import (
     Shown,
     Strict,
@@ -58,15 +60,20 @@ class ChargeLogShown(Shown):
     id: Id
     station_id: str = Field(description="the station's OCPP identity", examples=["CP-0001"])
     charge_point_number: int = Field(examples=[1])
-    transaction_id: int = Field(description="as the station knows it", examples=[1203948])
+    transaction_id: str = Field(
+        description="as the station knows it: a number in OCPP 1.6, any text of up to 36 characters in 2.x",
+        examples=["1203948", "f9a3c1d2-5f0e-4e8b-9f43-7d5b7e0c2a11"],
+    )
     state: ChargeState
-    token: str = Field(description="as the station sent it", examples=["04E91C5A6F2A80"])
+    token: str | None = Field(
+        description="as the station sent it; null while it has told none", examples=["04E91C5A6F2A80"]
+    )
     holder: str | None = Field(description="who held the token when the charge started")
-    verdict: TokenStatus = Field(description="what the station was answered about the token")
+    verdict: TokenStatus | None = Field(description="what the station was answered about the token")
     reservation_id: int | None
     started_at: datetime = Field(description="by the station's clock")
     received_at: datetime
-    meter_start_wh: int
+    meter_start_wh: int | None = Field(description="null where the station has told no register")
     stopped_at: datetime | None = Field(description="by the station's clock; null while it runs")
     stop_received_at: datetime | None = Field(description="null while it runs and for an estimated end")
     meter_stop_wh: int | None
@@ -79,10 +86,24 @@ class ChargeLogShown(Shown):
     last_power_w: float | None
     last_soc_percent: float | None
     is_corrected: bool
+    connector_number: int | None = Field(description="which connector of it, where the station says so (OCPP 2.x)")
+    token_kind: TokenKind | None = Field(description="where the station tells (OCPP 2.x)", examples=["iso14443"])
+    charging_state: str | None = Field(
+        description="what a running charge does, in OCPP 2.x's words; null in 1.6, which tells it of the charge point",
+        examples=["SuspendedEV"],
+    )
+    remote_start_id: int | None = Field(description="that of the remote start that it follows (OCPP 2.x)")
+    charging_s: int | None = Field(description="for how long energy has flowed, as the station says (OCPP 2.x)")
+    phases_used: int | None = Field(description="OCPP 2.x")
+    cable_max_a: int | None = Field(description="what the cable bears (OCPP 2.x)")
+    missing_events: int | None = Field(description="numbered events of OCPP 2.x that have not come (yet)")
 
     @classmethod
     def of(cls, log: ChargeLog, identity: str, now: datetime) -> Self:
         fields = {name: getattr(log, name, None) for name in cls.model_fields}
+        fields["token"] = log.token or None
+        if Flag.NO_METER_START in log.flags:
+            fields["meter_start_wh"] = None
         if log.state is ChargeState.RUNNING:
             fields["duration_s"] = duration_s(log.started_at, now)
         return cls.model_validate({**fields, "station_id": identity})
@@ -99,8 +120,38 @@ class CorrectionShown(Shown):
     after: dict[str, Any] = Field(examples=[{"energy_wh": 11800}])
 
 
+class StatusTold(Shown):
+    """What the station answered when it was asked about the transaction (OCPP 2.x GetTransactionStatus)."""
+
+    is_ongoing: bool | None
+    has_queued_messages: bool | None = Field(description="whether events of it wait to be sent")
+    told_at: datetime
+
+
+class ChargeEventShown(Shown):
+    """Something that a station of OCPP 2.x told of a charge."""
+
+    id: Id
+    kind: EventKind
+    seq_no: int = Field(description="the station's own count")
+    at: datetime = Field(description="by the station's clock")
+    received_at: datetime
+    trigger_reason: str | None = Field(examples=["ChargingStateChanged"])
+    charging_state: str | None = Field(examples=["Charging"])
+    is_offline: bool = Field(description="it happened while the station had no connection")
+    answer: dict[str, Any] | None = Field(description="what the station was answered, where it was more than nothing")
+    details: dict[str, Any] | None = Field(description="what else it told, in OCPP's words")
+
+
 class ChargeLogDetail(ChargeLogShown):
-    """One charge with what was corrected in it."""
+    """One charge with what was corrected in it, and what only some stations tell."""
+
+    details: dict[str, Any] | None = Field(
+        description="tariff, limits, operation mode, cost details and the like, in OCPP's words (2.1)"
+    )
+    cost_told: float | None = Field(description="the running cost that the station was sent last (OCPP 2.x)")
+    cost_told_at: datetime | None
+    status_told: StatusTold | None = Field(description="null if it was never asked")
 
     corrections: list[CorrectionShown] = Field(description="oldest first; the first one's `before` is the original")
 
@@ -109,9 +160,13 @@ class ChargeLogDetail(ChargeLogShown):
         cls, log: ChargeLog, identity: str, now: datetime, corrections: Sequence[ChargeLogCorrection]
     ) -> Self:
         shown = ChargeLogShown.of(log, identity, now).model_dump()
-        return cls.model_validate(
-            {**shown, "corrections": [CorrectionShown.model_validate(one) for one in corrections]}
-        )
+        shown |= {"details": log.details, "cost_told": log.cost_told, "cost_told_at": log.cost_told_at}
+        word = None
+        if log.status_told_at is not None:
+            told = {"is_ongoing": log.is_ongoing, "has_queued_messages": log.has_queued_messages}
+            word = StatusTold(**told, told_at=log.status_told_at)
+        corrected = [CorrectionShown.model_validate(one) for one in corrections]
+        return cls.model_validate({**shown, "status_told": word, "corrections": corrected})
 
 
 class Correction(Strict):
@@ -242,7 +297,7 @@ class UnmatchedStopShown(Shown):
 
     id: Id
     station_id: str = Field(description="the station's OCPP identity")
-    transaction_id: int = Field(description="as the station sent it")
+    transaction_id: str = Field(description="as the station sent it")
     reason: UnmatchedReason
     received_at: datetime
     stopped_at: datetime

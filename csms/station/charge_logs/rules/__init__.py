@@ -43,6 +43,8 @@ from csms.station.charge_logs.rules.quantities import (
     number,
     quantity,
 )
+from csms.station.charge_logs.rules.reasons import LOCAL, stop_reason
+from csms.station.charge_logs.rules.sequence import Seen
 from csms.station.charge_logs.rules.stops import (
     OpenCharge,
     candidates,
@@ -70,6 +72,7 @@ __all__ = [
     "LARGEST_CHARGE_WH",
     "LARGEST_POWER_W",
     "LATEST",
+    "LOCAL",
     "OFFLINE_AFTER",
     "OUTLET",
     "POWER",
@@ -90,6 +93,7 @@ __all__ = [
     "Point",
     "Quantity",
     "Register",
+    "Seen",
     "Span",
     "Tally",
     "Use",
@@ -108,6 +112,7 @@ __all__ = [
     "parts_between",
     "quantity",
     "repeat_key",
+    "stop_reason",
     "thinned",
     "usage",
 ]

@@ -30,6 +30,16 @@ class Flag(StrEnum):
     """The stop came after the end had been estimated, and corrected it."""
     OTHER_TOKEN = "other_token"  # noqa: S105  # a word, no secret
     """Stopped with a token neither the same nor of the same group."""
+    START_MISSING = "start_missing"
+    """The event that tells its start has not come (2.x): it begins with the first that has."""
+    NO_METER_START = "no_meter_start"
+    """No register has been told yet (2.x)."""
+    SEQUENCE_GAP = "sequence_gap"
+    """Some of the station's numbered events have not come (2.x)."""
+    OUT_OF_ORDER = "out_of_order"
+    """Events came in another order than that of their numbers (2.x)."""
+    ID_USED_AGAIN = "id_used_again"
+    """The station gave an earlier transaction the same id (2.x)."""
     PAIRED = "paired"
     """An operator gave it a stop that matched nothing."""
 

@@ -51,6 +51,7 @@ POWER: Final = "Power.Active.Import"
 STATE_OF_CHARGE: Final = "SoC"
 _MEASURES: Final = (REGISTER, POWER, STATE_OF_CHARGE, "", None)
 OUTLET: Final = "Outlet"
+_EXPONENT_MAX: Final = 12
 _PHASES: Final = frozenset({"L1", "L2", "L3", "L1-N", "L2-N", "L3-N"})
 
 
@@ -91,12 +92,17 @@ def number(sent: object) -> float | None:
 
 
 def quantity(sample: Mapping[str, Any]) -> Quantity | None:
-    """Read an OCPP 1.6 SampledValue; None for signed data and for what is no number."""
+    """Read a SampledValue of any version; None for signed data and for what is no number."""
     value = number(sample.get("value"))
     if value is None or sample.get("format") == "SignedData":
         return None
     measurand = str(sample.get("measurand") or REGISTER)
     sent, phase, location = sample.get("unit"), sample.get("phase"), sample.get("location")
+    given = sample.get("unitOfMeasure")  # 2.x
+    if isinstance(given, dict):
+        sent, value = given.get("unit"), value * _power_of_ten(given.get("multiplier"))
+        if not -REGISTER_MAX_WH <= value <= REGISTER_MAX_WH:
+            return None
     if sent:
         word = str(sent)
         unit, factor = _UNITS.get(word) or _UNITS.get(word.lower(), (word, 1))
@@ -110,6 +116,12 @@ def quantity(sample: Mapping[str, Any]) -> Quantity | None:
         value * factor,
         is_fraction=not sent and not str(sample["value"]).strip().lstrip("+-").isdigit(),
     )
+
+
+def _power_of_ten(exponent: object) -> float:
+    """The multiplier of a 2.x unitOfMeasure (2.0.1, 2.54), if it is one that a meter may have."""
+    is_plain = isinstance(exponent, int) and not isinstance(exponent, bool) and abs(exponent) <= _EXPONENT_MAX
+    return 10.0**exponent if is_plain else 1.0  # type: ignore[operator]  # it is an int then
 
 
 def _default_unit(measurand: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlmodel import col, select
 
 from csms.ocpp import timestamps
+from csms.ocpp.versions import Version
 from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import ChargeLog, ChargeState, UnmatchedReason, UnmatchedStop
 from csms.station.charge_logs.rules import (
@@ -20,7 +21,7 @@ from csms.station.charge_logs.rules import (
     energy,
     is_rounding,
 )
-from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, newest_samples, remember
+from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, newest_samples, remember, seen_events
 from csms.station.charge_logs.service.samples import Sample, new_of_charge, registers, registers_of, store_samples
 from csms.station.information import Station
 from csms.station.tokens import Verdict, authorise, id_tag_info, token_key
@@ -41,10 +42,11 @@ Columns = dict[str, Any]
 class Stop:
     """What a station says when a charge ends; `payload` is kept if it matches no charge."""
 
-    transaction_id: int
+    transaction_id: str
     token: str | None
     moment: Moment
-    meter_stop_wh: int
+    meter_stop_wh: int | None
+    """None: the station told none with its end (2.x)."""
     reason: str
     key: str
     samples: Sequence[Sample]
@@ -58,13 +60,13 @@ async def end(work: Work, station: ConnectedStation, stop: Stop) -> dict[str, An
         return await _unmatched(work, station, stop, found)
     if found.stop_key == stop.key:
         return found.stop_answer
-    transaction = await _endable(work, found)
+    transaction = await endable(work, found)
     if transaction is None:
         return await _unmatched(work, station, stop, UnmatchedReason.ALREADY_STOPPED)
     verdict = None if stop.token is None else await authorise(work, station, stop.token)
     new = await new_of_charge(work, transaction.id, transaction.last_sample_at, stop.samples)
     store_samples(work, station, transaction.charge_point_number, transaction.id, new)
-    charged = await _charged(work, transaction, stop, new)
+    charged = await energy_until(work, transaction, stop, new)
     columns = finished(transaction, stop, charged, verdict, work.now)
     close(work, station, transaction, columns)
     newest_at = max((one.measured_at for one in new), default=transaction.last_sample_at)
@@ -75,7 +77,7 @@ async def end(work: Work, station: ConnectedStation, stop: Stop) -> dict[str, An
 
 
 async def find_transaction(
-    work: Work, station: ConnectedStation, transaction_id: int, action: str
+    work: Work, station: ConnectedStation, transaction_id: str, action: str
 ) -> Transaction | UnmatchedReason:
     """The station's own transaction of that id, or why there is none.
 
@@ -85,28 +87,39 @@ async def find_transaction(
     found = memory.by_transaction_id.get(transaction_id)
     if found is not None:
         return found
-    if transaction_id <= 0:
+    if transaction_id == "0" or transaction_id.startswith("-"):
         return UnmatchedReason.NO_TRANSACTION
     if transaction_id not in memory.strangers:
-        query = select(ChargeLog).where(ChargeLog.station_id == station.id, ChargeLog.transaction_id == transaction_id)
-        log = (await work.session.exec(query)).first()
-        if log is not None:
-            return Transaction.of(log, (await newest_samples(work, [log.id])).get(log.id))
-        is_foreign = await _is_known_elsewhere(work, transaction_id)
+        stored = await stored_transaction(work, station, transaction_id)
+        if stored is not None:
+            return stored
+        is_foreign = await is_known_elsewhere(work, transaction_id)
         work.after_commit(lambda: memory.remember_stranger(transaction_id, is_foreign=is_foreign))
         if is_foreign:
-            _tell_foreign(work, station, action)
+            tell_foreign(work, station, action)
     else:
         is_foreign = memory.strangers[transaction_id]
     return UnmatchedReason.FOREIGN_TRANSACTION if is_foreign else UnmatchedReason.UNKNOWN_TRANSACTION
 
 
-async def _is_known_elsewhere(work: Work, transaction_id: int) -> bool:
+async def stored_transaction(work: Work, station: ConnectedStation, transaction_id: str) -> Transaction | None:
+    """The station's newest transaction of that id, as the database has it."""
+    query = select(ChargeLog).where(ChargeLog.station_id == station.id, ChargeLog.transaction_id == transaction_id)
+    log = (await work.session.exec(query.order_by(col(ChargeLog.id).desc()).limit(1))).first()
+    if log is None:
+        return None
+    newest = await newest_samples(work, [log.id])
+    seen = {} if station.version is Version.V16 else await seen_events(work, [log.id])
+    return Transaction.of(log, newest.get(log.id), seen.get(log.id))
+
+
+async def is_known_elsewhere(work: Work, transaction_id: str) -> bool:
+    """Whether some station has a transaction of that id."""
     query = select(ChargeLog.id).where(ChargeLog.transaction_id == transaction_id).limit(1)
     return (await work.session.exec(query)).first() is not None
 
 
-def _tell_foreign(work: Work, station: ConnectedStation, action: str) -> None:
+def tell_foreign(work: Work, station: ConnectedStation, action: str) -> None:
     """A station that names another's transaction is broken or hostile (CVE-2026-28230)."""
     work.emit(
         Fact(
@@ -119,7 +132,7 @@ def _tell_foreign(work: Work, station: ConnectedStation, action: str) -> None:
     )
 
 
-async def _endable(work: Work, transaction: Transaction) -> Transaction | None:
+async def endable(work: Work, transaction: Transaction) -> Transaction | None:
     """The charge as it is now, if it still lacks a stop: a job or an operator may have ended it meanwhile."""
     if transaction.is_open and transaction.abandoned_at is None:
         return transaction
@@ -129,10 +142,13 @@ async def _endable(work: Work, transaction: Transaction) -> Transaction | None:
     return replace(transaction, state=ChargeState(log.state), flags=tuple(log.flags), is_whole=False)
 
 
-async def _charged(work: Work, transaction: Transaction, stop: Stop, new: Sequence[Sample]) -> Energy:
+async def energy_until(work: Work, transaction: Transaction, stop: Stop, new: Sequence[Sample]) -> Energy:
+    """What was charged until the stop, by its register and the samples before it."""
     first = Register(transaction.started_at, transaction.meter_start_wh)
-    last = Register(stop.moment.at, stop.meter_stop_wh)
     readings = registers(new)
+    if stop.meter_stop_wh is None:
+        return energy(first, [*await registers_of(work, transaction.id), *readings], None)
+    last = Register(stop.moment.at, stop.meter_stop_wh)
     high_wh = transaction.tally.high_wh
     is_rising = last.wh >= high_wh or is_rounding(high_wh, last.wh)
     if transaction.is_whole and is_rising:
@@ -154,7 +170,7 @@ def finished(transaction: Transaction, stop: Stop, charged: Energy, verdict: Ver
     flags = _start_flags(transaction.flags) | stop.moment.flags | charged.flags
     if transaction.state is ChargeState.ESTIMATED_END:
         flags.add(Flag.LATE_STOP)
-    if verdict is not None and stop.token is not None and _is_stranger(transaction, stop.token, verdict):
+    if verdict is not None and stop.token is not None and is_stranger(transaction, stop.token, verdict):
         flags.add(Flag.OTHER_TOKEN)
     lasted_s = duration_s(transaction.started_at, stop.moment.at)
     if stop.moment.at < transaction.started_at:
@@ -182,7 +198,7 @@ def _start_flags(flags: Iterable[str]) -> set[str]:
     return set(flags) - _OF_THE_END
 
 
-def _is_stranger(transaction: Transaction, token: str, verdict: Verdict) -> bool:
+def is_stranger(transaction: Transaction, token: str, verdict: Verdict) -> bool:
     """Neither the token that started the charge nor one of its group (OCPP 1.6, 4.10)."""
     if token_key(token) == transaction.token_key:
         return False
@@ -208,7 +224,7 @@ async def _unmatched(
         reason=reason,
         received_at=work.now,
         stopped_at=stop.moment.at,
-        meter_stop_wh=stop.meter_stop_wh,
+        meter_stop_wh=stop.meter_stop_wh or 0,
         stop_reason=stop.reason,
         token=stop.token,
         stop_key=stop.key,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from csms.ocpp.errors import OcppError
 from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import ChargeLog, ChargeState
-from csms.station.charge_logs.rules import LARGEST_CHARGE_WH, Register, Tally
+from csms.station.charge_logs.rules import LARGEST_CHARGE_WH, Flag, Register, Tally, bounded_register
 from csms.station.charge_logs.service.ending import UNKNOWN_REASON, estimated_end, revived
 from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, remember
 from csms.station.charge_logs.service.samples import Sample, new_of_charge, new_outside, registers, store_samples
@@ -44,6 +44,24 @@ async def measure(
         remember(work, station.recall(OpenTransactions), after)
     elif station.recall(OpenTransactions).by_transaction_id.get(transaction.transaction_id) is not transaction:
         remember(work, station.recall(OpenTransactions), transaction)
+
+
+def with_meter_start(work: Work, transaction: Transaction, samples: Sequence[Sample]) -> Transaction:
+    """The charge with its earliest register as its start, if it has had none (2.x tells it only with some event).
+
+    What comes back is remembered by who measures it next.
+    """
+    if transaction.has_register:
+        return transaction
+    told = [one for one in samples if one.measures.energy_wh is not None]
+    if not told:
+        return transaction
+    first = min(told, key=_time_of)
+    start_wh = bounded_register(round(first.measures.energy_wh or 0))
+    flags = tuple(flag for flag in transaction.flags if flag != Flag.NO_METER_START)
+    work.change(ChargeLog, transaction.id, meter_start_wh=start_wh, flags=list(flags))
+    tally = Tally(first.measured_at, start_wh)
+    return replace(transaction, meter_start_wh=start_wh, flags=flags, tally=tally, is_whole=True)
 
 
 def _newest(samples: Sequence[Sample]) -> datetime:

@@ -7,9 +7,10 @@ from typing import Any, Final, Self
 
 from sqlmodel import col, func, select
 
+from csms.ocpp.versions import Version
 from csms.routing import ConnectedStation
-from csms.station.charge_logs.model import ChargeLog, ChargeState, MeterSample
-from csms.station.charge_logs.rules import Tally
+from csms.station.charge_logs.model import ChargeEvent, ChargeLog, ChargeState, MeterSample
+from csms.station.charge_logs.rules import Flag, Seen, Tally
 from csms.store import Work
 
 RECENT: Final = timedelta(minutes=1)
@@ -32,7 +33,7 @@ class Transaction:
     """A charge as handlers need it: replaced by `remember`, except that `advance` brings it up to its newest sample."""
 
     id: int
-    transaction_id: int
+    transaction_id: str
     start_key: str
     charge_point_number: int
     token_key: str
@@ -54,9 +55,14 @@ class Transaction:
     abandoned_at: datetime | None = None
     stop_key: str | None = None
     stop_answer: dict[str, Any] | None = None
+    seen: Seen | None = None
+    """The events that have come (2.x)."""
+    charging_state: str | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    """Columns of the charge log as last written from an event: what is told again is not written again."""
 
     @classmethod
-    def of(cls, log: ChargeLog, last_sample_at: datetime | None) -> Self:
+    def of(cls, log: ChargeLog, last_sample_at: datetime | None, seen: Seen | None = None) -> Self:
         return cls(
             id=log.id,
             transaction_id=log.transaction_id,
@@ -76,11 +82,18 @@ class Transaction:
             abandoned_at=log.abandoned_at,
             stop_key=log.stop_key,
             stop_answer=log.stop_answer,
+            seen=seen,
+            charging_state=log.charging_state,
         )
 
     @property
     def is_open(self) -> bool:
         return self.state is ChargeState.RUNNING
+
+    @property
+    def has_register(self) -> bool:
+        """Whether it is known what the meter showed at its start, or soon after it."""
+        return Flag.NO_METER_START not in self.flags
 
     def advance(self, last_sample_at: datetime, tally: Tally, progress_at: datetime | None, *, is_whole: bool) -> None:
         """Samples are kept. In place: it happens with nearly every message, all else seldom."""
@@ -99,16 +112,16 @@ def _tally_of(log: ChargeLog) -> Tally:
 class OpenTransactions:
     """The open charges of a station, and those that ended a moment ago."""
 
-    by_transaction_id: dict[int, Transaction] = field(default_factory=dict)
+    by_transaction_id: dict[str, Transaction] = field(default_factory=dict)
     loaded_at: datetime | None = None
     """Every charge begun since then is here, or ended too long ago."""
     outside_sample_at: dict[int, datetime] = field(default_factory=dict)
     """The newest sample of each charge point that belongs to no charge."""
-    strangers: dict[int, bool] = field(default_factory=dict)
+    strangers: dict[str, bool] = field(default_factory=dict)
     """Transaction ids that are not this station's, and whether they are another's."""
     doubtful: set[str] = field(default_factory=set)
     """Starts that were noted but perhaps not kept: looked up when they come again."""
-    _open: dict[int, Transaction] = field(default_factory=dict)
+    _open: dict[str, Transaction] = field(default_factory=dict)
     """Those of `by_transaction_id` that are open."""
 
     def open_at(self, number: int) -> list[Transaction]:
@@ -150,7 +163,7 @@ class OpenTransactions:
         if self.loaded_at is not None:
             self.loaded_at = max(self.loaded_at, at)
 
-    def remember_stranger(self, transaction_id: int, *, is_foreign: bool) -> None:
+    def remember_stranger(self, transaction_id: str, *, is_foreign: bool) -> None:
         self.strangers[transaction_id] = is_foreign
         while len(self.strangers) > STRANGERS_MAX:
             del self.strangers[next(iter(self.strangers))]
@@ -179,7 +192,7 @@ def remember(work: Work, memory: OpenTransactions, transaction: Transaction) -> 
 
 
 async def load(work: Work, stations: Sequence[ConnectedStation]) -> None:
-    """Fill `OpenTransactions` of stations that connect: two queries for thousands of them."""
+    """Fill `OpenTransactions` of stations that connect: two queries for thousands of them, a third for those of 2.x."""
     for first in range(0, len(stations), STATIONS_A_QUERY):
         await _load(work, stations[first : first + STATIONS_A_QUERY])
 
@@ -193,8 +206,30 @@ async def _load(work: Work, stations: Sequence[ConnectedStation]) -> None:
     )
     logs = (await work.session.exec(query)).all()
     newest = await newest_samples(work, [log.id for log in logs])
+    speak_2 = {station.id for station in stations if station.version is not Version.V16}
+    seen = await seen_events(work, [log.id for log in logs if log.station_id in speak_2])
     for log in logs:
-        memories[log.station_id].remember(Transaction.of(log, newest.get(log.id)))
+        memories[log.station_id].remember(Transaction.of(log, newest.get(log.id), seen.get(log.id)))
+
+
+async def seen_events(work: Work, charge_log_ids: Sequence[int]) -> dict[int, Seen]:
+    """Which events of each of the charges have come."""
+    seen: dict[int, Seen] = {}
+    number = col(ChargeEvent.seq_no)
+    for first in range(0, len(charge_log_ids), STATIONS_A_QUERY):
+        query = (
+            select(  # type: ignore[call-overload]  # it is typed for four columns
+                ChargeEvent.charge_log_id,
+                func.min(number),
+                func.max(number),
+                func.count(number.distinct()),
+                func.max(ChargeEvent.at),
+            )
+            .where(col(ChargeEvent.charge_log_id).in_(charge_log_ids[first : first + STATIONS_A_QUERY]))
+            .group_by(col(ChargeEvent.charge_log_id))
+        )
+        seen |= {log_id: Seen(*told) for log_id, *told in await work.session.exec(query)}
+    return seen
 
 
 async def newest_samples(work: Work, charge_log_ids: Sequence[int]) -> dict[int, datetime]:

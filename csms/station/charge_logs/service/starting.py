@@ -15,7 +15,7 @@ from csms.station.charge_logs.rules import CLOCK_SET, Flag, Moment, Register, Ta
 from csms.station.charge_logs.service.ending import UNKNOWN_REASON, close, estimated_end
 from csms.station.charge_logs.service.memory import AGAIN, OpenTransactions, Transaction, remember
 from csms.station.charge_points import charge_point_id
-from csms.station.tokens import TokenStatus, Verdict, authorise, id_tag_info, token_key
+from csms.station.tokens import TokenKind, TokenStatus, Verdict, authorise, id_tag_info, token_key
 from csms.store import Fact, Work
 
 TRANSACTION_IDS: Final = 2**31 - 1
@@ -54,16 +54,17 @@ async def begin(work: Work, station: ConnectedStation, start: Start) -> Transact
     if known is not None and not _is_another(known, start):
         return known
     key = _new_key(start, known)
-    verdict = await _verdict(work, station, start)
+    number, at = start.charge_point_number, start.moment.at
+    verdict = await judged(work, station, start.token, number=number, started_at=at)
     is_overlapping = False
     for older in memory.open_at(start.charge_point_number):
         if Flag.OFFLINE in start.moment.flags and start.moment.at < older.started_at:
             is_overlapping = True
         else:
-            await _supersede(work, station, older, start)
+            await supersede(work, station, older, Register(at, start.meter_start_wh))
     transaction = _begun(work, station, start, key, verdict, is_overlapping=is_overlapping)
     _insert(work, station, start, transaction, verdict=verdict, point_id=point_id)
-    _tell_started(work, station, transaction, verdict)
+    tell_started(work, station, transaction, verdict)
     memory.doubt(key, work.now)  # at once: if the commit fails, the repeat must be looked up
     remember(work, memory, transaction)
     work.after_commit(lambda: memory.doubtful.discard(key))
@@ -110,14 +111,24 @@ async def _charge_point_id(work: Work, station: ConnectedStation, number: int) -
     return None if number == 0 else await charge_point_id(work, station, number)
 
 
-async def _verdict(work: Work, station: ConnectedStation, start: Start) -> Verdict:
-    number, started_at = start.charge_point_number, start.moment.at
-    verdict = await authorise(work, station, start.token, charge_point_number=number, started_at=started_at)
+async def judged(
+    work: Work,
+    station: ConnectedStation,
+    uid: str,
+    *,
+    number: int | None,
+    started_at: datetime | None,
+    kind: TokenKind | None = None,
+    charge_log_id: int = 0,
+) -> Verdict:
+    """The verdict on a token that charges, or wants to; one at a time of it if it is exclusive."""
+    verdict = await authorise(work, station, uid, kind=kind, charge_point_number=number, started_at=started_at)
     if verdict.is_accepted and verdict.is_exclusive:
         query = select(ChargeLog.id).where(
             ChargeLog.organisation_id == station.organisation_id,
-            ChargeLog.token_key == token_key(start.token),
+            ChargeLog.token_key == token_key(uid),
             col(ChargeLog.state) == ChargeState.RUNNING,
+            ChargeLog.id != charge_log_id,
         )
         if (await work.session.exec(query.limit(1))).first() is not None:
             return replace(verdict, status=TokenStatus.CONCURRENT_TX)
@@ -151,8 +162,8 @@ def _begun(
     )
 
 
-def _new_transaction_id(memory: OpenTransactions) -> int:
-    while (drawn := 1 + secrets.randbelow(TRANSACTION_IDS)) in memory.by_transaction_id:
+def _new_transaction_id(memory: OpenTransactions) -> str:
+    while (drawn := str(1 + secrets.randbelow(TRANSACTION_IDS))) in memory.by_transaction_id:
         pass
     return drawn
 
@@ -187,19 +198,19 @@ def _insert(
     )
 
 
-async def _supersede(work: Work, station: ConnectedStation, older: Transaction, start: Start) -> None:
+async def supersede(work: Work, station: ConnectedStation, older: Transaction, next_start: Register | None) -> None:
     """A charge begins where one is open: the older one's stop was lost (or is late)."""
     log = await work.session.get(ChargeLog, older.id)
     if log is None or log.state is not ChargeState.RUNNING:  # ended meanwhile, by a job or an operator
         if log is not None:
             remember(work, station.recall(OpenTransactions), Transaction.of(log, older.last_sample_at))
         return
-    columns = await estimated_end(work, log, UNKNOWN_REASON, next_start=Register(start.moment.at, start.meter_start_wh))
+    columns = await estimated_end(work, log, UNKNOWN_REASON, next_start=next_start)
     columns["flags"] = sorted({*columns["flags"], Flag.SUPERSEDED})
     close(work, station, older, columns)
 
 
-def _tell_started(work: Work, station: ConnectedStation, new: Transaction, verdict: Verdict) -> None:
+def tell_started(work: Work, station: ConnectedStation, new: Transaction, verdict: Verdict | None) -> None:
     """Emit `charge_started`; without the token, which is personal."""
     work.emit(
         Fact(
@@ -211,7 +222,7 @@ def _tell_started(work: Work, station: ConnectedStation, new: Transaction, verdi
                 "charge_log_id": str(new.id),
                 "charge_point_number": new.charge_point_number,
                 "started_at": new.started_at.isoformat(),
-                "verdict": verdict.status.value,
+                "verdict": None if verdict is None else verdict.status.value,
             },
         )
     )

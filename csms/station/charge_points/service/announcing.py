@@ -48,6 +48,8 @@ class ChargePoints:
 
     by_number: dict[int, KnownChargePoint] = field(default_factory=dict)
     station_status: StationStatus = StationStatus.UNKNOWN
+    noted: tuple[Work, dict[int, KnownChargePoint]] | None = None
+    """What the unit of work under way has noted: several handlers may look at one message."""
 
     def number_of(self, charge_point_id: int) -> int | None:
         """The number of the charge point with that id, if it is known here."""
@@ -261,12 +263,14 @@ def _short(word: str) -> str:
 
 
 async def _announced(work: Work, station: ConnectedStation, number: int) -> KnownChargePoint:
-    known = station.recall(ChargePoints).by_number.get(number)
+    memory = station.recall(ChargePoints)
+    noted = memory.noted[1].get(number) if memory.noted is not None and memory.noted[0] is work else None
+    known = noted or memory.by_number.get(number)
     if known is not None:
         return known
     if not 1 <= number <= CHARGE_POINTS_MAX:
         raise OcppError(ErrorKind.PROPERTY_CONSTRAINT, f"there is no charge point {number}")
-    known = _noted(work, station, number) or await _stored(work, station, number)
+    known = await _stored(work, station, number)
     if known is None:
         known = KnownChargePoint(_create(work, station, number), ChargePointStatus.UNKNOWN)
     elif not known.is_announced:
@@ -274,15 +278,6 @@ async def _announced(work: Work, station: ConnectedStation, number: int) -> Know
         known = replace(known, is_announced=True)
     _remember(work, station, number, known)
     return known
-
-
-def _noted(work: Work, station: ConnectedStation, number: int) -> KnownChargePoint | None:
-    """Made a moment ago by another handler of the same unit, and so not yet in memory."""
-    for row in work.rows.get(ChargePoint, ()):
-        if row["station_id"] == station.id and row["number"] == number:
-            changed = work.changes.get((ChargePoint, row["id"]), {})
-            return KnownChargePoint(row["id"], (row | changed)["status"])
-    return None
 
 
 async def _stored(work: Work, station: ConnectedStation, number: int) -> KnownChargePoint | None:
@@ -307,7 +302,16 @@ def _create(work: Work, station: ConnectedStation, number: int) -> int:
 
 def _remember(work: Work, station: ConnectedStation, number: int, known: KnownChargePoint) -> None:
     memory = station.recall(ChargePoints)
-    work.after_commit(lambda: memory.by_number.__setitem__(number, known))
+    if memory.noted is None or memory.noted[0] is not work:
+        memory.noted = work, {}
+        work.after_commit(lambda: _keep_noted(memory, work))
+    memory.noted[1][number] = known
+
+
+def _keep_noted(memory: ChargePoints, work: Work) -> None:
+    if memory.noted is not None and memory.noted[0] is work:
+        memory.by_number.update(memory.noted[1])
+        memory.noted = None
 
 
 def set_operative(work: Work, station: ConnectedStation, number: int, *, is_operative: bool) -> None:

@@ -20,9 +20,9 @@ def start_request(connector_id: int, id_tag: str) -> Payload:
     return {"connectorId": connector_id, "idTag": id_tag}
 
 
-def stop_request(transaction_id: int) -> Payload:
+def stop_request(transaction_id: str) -> Payload:
     """RemoteStopTransaction (1.6, 5.12)."""
-    return {"transactionId": transaction_id}
+    return {"transactionId": int(transaction_id)}
 
 
 def unlock_request(connector_id: int) -> Payload:

@@ -18,7 +18,7 @@ from csms.station.charge_logs.service.ending import (
     revived,
 )
 from csms.station.charge_logs.service.measuring import measure
-from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, load, remember
+from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, remember
 from csms.station.charge_logs.service.samples import read_samples
 from csms.station.charge_logs.service.starting import Start, begin
 from csms.station.tokens import token_key
@@ -52,7 +52,7 @@ async def start_transaction(work: Work, station: ConnectedStation, payload: Payl
         reservation_id=reservation_id if isinstance(reservation_id, int) else None,
     )
     transaction = await begin(work, station, start)
-    return {"idTagInfo": transaction.start_answer, "transactionId": transaction.transaction_id}
+    return {"idTagInfo": transaction.start_answer, "transactionId": int(transaction.transaction_id)}
 
 
 async def stop_transaction(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
@@ -64,10 +64,10 @@ async def stop_transaction(work: Work, station: ConnectedStation, payload: Paylo
 def _read_stop(station: ConnectedStation, payload: Payload, at: Moment, now: datetime) -> Stop:
     transaction_id, meter_stop_wh = _integer(payload, "transactionId"), _integer(payload, "meterStop")
     token = payload.get("idTag")
-    known = station.recall(OpenTransactions).by_transaction_id.get(transaction_id)
+    known = station.recall(OpenTransactions).by_transaction_id.get(str(transaction_id))
     key_of_token = token_key(token) if isinstance(token, str) else None
     return Stop(
-        transaction_id=transaction_id,
+        transaction_id=str(transaction_id),
         token=token if isinstance(token, str) else None,
         moment=at,
         meter_stop_wh=bounded_register(meter_stop_wh),
@@ -95,7 +95,7 @@ async def _measured(work: Work, station: ConnectedStation, number: int, payload:
     """The charge that is named; where none is, the one that is open at the charge point."""
     transaction_id = _integer(payload, "transactionId")
     if transaction_id > 0:
-        found = await find_transaction(work, station, transaction_id, "MeterValues")
+        found = await find_transaction(work, station, str(transaction_id), "MeterValues")
         return found if isinstance(found, Transaction) else None
     is_open = station.recall(OpenTransactions).open_at(number) if number > 0 else []
     return is_open[-1] if is_open else None
@@ -134,4 +134,4 @@ OBSERVES = (
     Observe(Version.V16, "BootNotification", booted),
     Observe(Version.V16, "StatusNotification", status_changed),
 )
-__all__ = ["OBSERVES", "ROUTES", "load"]
+__all__ = ["OBSERVES", "ROUTES"]
