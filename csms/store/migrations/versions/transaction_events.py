@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "e8e2eb268a55"
-down_revision = "cf57a8713803"
+down_revision = "357b1b4eba60"
 branch_labels = None
 depends_on = None
 
