@@ -17,6 +17,6 @@ ENV PATH=/opt/csms/bin:$PATH PYTHONUNBUFFERED=1 CSMS_DATA_DIR=/var/lib/csms \
 USER csms
 WORKDIR /var/lib/csms
 VOLUME /var/lib/csms
-EXPOSE 9000 8000 2121
+EXPOSE 9000 9443 8000 2121
 STOPSIGNAL SIGTERM
 CMD ["csms", "run"]

@@ -6,9 +6,10 @@ Refusals are HTTP answers with a reason in words and a row in the connection his
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from sqlmodel import col, func, select
@@ -16,23 +17,24 @@ from websockets.http11 import Request, Response
 
 from broker.handshake import Credentials, credentials_of, identity_of, subprotocols_of
 from broker.limits import Buckets, TokenBucket
+from broker.login import TLS_WITH_PASSWORD, Login
 from broker.metrics import HANDSHAKES
+from broker.refusal import Refusal, wrong_credentials
 from broker.socket import Socket
+from broker.tls import FailedHandshake
 from csms.config import Settings, UnknownStations
 from csms.exceptions import Conflict
 from csms.ocpp.versions import Version, negotiate
 from csms.routing import Registration
 from csms.runtime import Runtime
-from csms.station.connections import Cause, record_refused
+from csms.station.connections import Cause, record_refused, record_tls_failure
 from csms.station.connections.service import REFUSED_ROWS_PER_MINUTE_MAX
-from csms.station.information import Station, check_password, create_unregistered, stations_by_identity
+from csms.station.information import Station, create_unregistered, stations_by_identity
 from csms.store import Work
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = (5, 30)
-PLAIN_PROFILES = (0, 1)
-"""Security profiles that a port without TLS serves; 2 and 3 are refused there (A00.FR.002)."""
 
 
 @dataclass(slots=True)
@@ -43,16 +45,8 @@ class Admitted:
     version: Version | None
     offered: str
     is_authenticated: bool
-
-
-class Refusal(Exception):
-    """The handshake is refused with that status and reason."""
-
-    def __init__(self, status: HTTPStatus, reason: str, cause: Cause) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.cause = cause
+    profile: int
+    """The security profile of this connection."""
 
 
 class Admission:
@@ -74,8 +68,7 @@ class Admission:
         self._may_replace = may_replace
         self._versions = [Version(name) for name in settings.protocols]
         self._rate = TokenBucket(settings.connects_per_second_max, settings.connects_per_second_max)
-        tries = settings.password_tries_per_minute_max
-        self._failed_addresses = Buckets(tries / 60, tries)
+        self._login = Login(runtime)
         self._flapping = Buckets(settings.reconnects_per_minute_max / 60, settings.reconnects_per_minute_max)
         self._refused_rows = TokenBucket(REFUSED_ROWS_PER_MINUTE_MAX / 60, REFUSED_ROWS_PER_MINUTE_MAX)
         self._lookups: dict[str, asyncio.Future[Station | None]] = {}
@@ -85,9 +78,13 @@ class Admission:
 
     async def process(self, socket: Socket, request: Request) -> Response | None:
         """The server's `process_request`: None lets the handshake go on, with `socket.admitted` set."""
+        began = asyncio.get_running_loop().time()
         try:
             socket.admitted = await self._admit(socket, request)
         except Refusal as refusal:
+            if refusal.status is HTTPStatus.UNAUTHORIZED:  # the time must not tell what was wrong
+                spent_s = asyncio.get_running_loop().time() - began
+                await asyncio.sleep(max(0.0, self._settings.login_refusal_s - spent_s))
             HANDSHAKES.labels(refusal.cause).inc()
             self._write_down(socket, request, refusal)
             return self._response(socket, refusal)
@@ -105,8 +102,9 @@ class Admission:
         credentials = credentials_of(request.headers.get("Authorization"))
         station = await self._look_up(identity)
         if station is None:
-            station = await self._unregistered(identity, has_credentials=credentials is not None)
-        is_authenticated = await self._authenticate(socket, station, credentials)
+            station = await self._unregistered(socket, identity, credentials)
+        profile = self._login.profile_of(socket, station, credentials)
+        is_authenticated = await self._login.authenticate(socket, station, profile, credentials, address_of(socket))
         if station.registration is Registration.REJECTED:
             raise Refusal(HTTPStatus.FORBIDDEN, "this station was rejected", Cause.REFUSED_REGISTRATION)
         if not self._flapping.take(identity):
@@ -114,7 +112,7 @@ class Admission:
         if not await self._may_replace(station, is_authenticated):
             reason = "a connection with this identity is alive; it was kept"
             raise Refusal(HTTPStatus.CONFLICT, reason, Cause.REFUSED_STILL_CONNECTED)
-        return Admitted(station, negotiate(offered, self._versions), ", ".join(offered), is_authenticated)
+        return Admitted(station, negotiate(offered, self._versions), ", ".join(offered), is_authenticated, profile)
 
     def _check_limits(self, socket: Socket) -> None:
         if self.is_draining:
@@ -141,9 +139,7 @@ class Admission:
         if waiting is None:
             waiting = self._lookups[identity] = asyncio.get_running_loop().create_future()
             if len(self._lookups) == 1:
-                task = asyncio.create_task(self._answer_lookups())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._spawn(self._answer_lookups())
         return await asyncio.shield(waiting)
 
     async def _answer_lookups(self) -> None:
@@ -162,46 +158,37 @@ class Admission:
         for identity, waiting in lookups.items():
             waiting.set_result(found.get(identity))
 
-    async def _unregistered(self, identity: str, *, has_credentials: bool) -> Station:
-        """B9: refuse, hold until an operator accepts it, or accept."""
-        unknown = Refusal(HTTPStatus.NOT_FOUND, "unknown station; register it first", Cause.REFUSED_UNKNOWN_STATION)
+    async def _unregistered(self, socket: Socket, identity: str, credentials: Credentials | None) -> Station:
+        """B9: refuse, hold until an operator accepts it, or accept. Over TLS one without certificate is always held."""
         if self._unknown is UnknownStations.REFUSE:
-            raise unknown
-        accepts = self._unknown is UnknownStations.ACCEPT
+            raise self._unknown_refusal(socket, identity, credentials)
+        profile = self._login.profile_of_unknown(socket, identity)
+        accepts = self._unknown is UnknownStations.ACCEPT and profile != TLS_WITH_PASSWORD
+        registration = Registration.ACCEPTED if accepts else Registration.PENDING
         try:
             async with self._runtime.store.writing() as work:
                 if not accepts and await _count_pending(work) >= self._settings.pending_stations_max:
-                    raise unknown
-                registration = Registration.ACCEPTED if accepts else Registration.PENDING
-                log.info("unregistered station", identity=identity, registration=registration, basic=has_credentials)
-                return await create_unregistered(work, identity, registration, is_demo=self._is_demo)
+                    raise self._unknown_refusal(socket, identity, credentials)
+                log.info("unregistered station", identity=identity, registration=registration, profile=profile)
+                return await create_unregistered(
+                    work, identity, registration, is_demo=self._is_demo, security_profile=profile
+                )
         except Conflict:  # another handshake of the same identity was first
             async with self._runtime.store.reading() as work:
                 found = await stations_by_identity(work, [identity])
             if identity not in found:
-                raise unknown from None
+                raise self._unknown_refusal(socket, identity, credentials) from None
             return found[identity]
 
-    # --- credentials --------------------------------------------------------------------------------------
-
-    async def _authenticate(self, socket: Socket, station: Station, credentials: Credentials | None) -> bool:
-        """Whether the station proved who it is; a wrong password is refused whatever the profile."""
-        if station.security_profile not in PLAIN_PROFILES:
-            reason = f"this station must use security profile {station.security_profile}, which needs TLS"
-            raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_SECURITY_PROFILE)
-        if not station.password_hashes:
-            return False
-        if not self._failed_addresses.may(address_of(socket)):
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
-        is_right = (
-            credentials is not None
-            and credentials.username == station.identity
-            and await check_password(station.password_hashes, credentials.password, self._runtime.secret_key)
-        )
-        if not is_right:
-            self._failed_addresses.take(address_of(socket))
-            raise Refusal(HTTPStatus.UNAUTHORIZED, "wrong or missing credentials", Cause.REFUSED_CREDENTIALS)
-        return True
+    def _unknown_refusal(self, socket: Socket, identity: str, credentials: Credentials | None) -> Refusal:
+        """404 (OCPP-J 1.6 errata 3.3); but who comes with a password learns no more than with a wrong one."""
+        if credentials is None and not self._login.uses_tls(socket):
+            return Refusal(HTTPStatus.NOT_FOUND, "unknown station; register it first", Cause.REFUSED_UNKNOWN_STATION)
+        address = address_of(socket)
+        if not self._login.may_try(address):
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
+        self._login.failed(identity, address)
+        return wrong_credentials(Cause.REFUSED_UNKNOWN_STATION)
 
     # --- refusals -----------------------------------------------------------------------------------------
 
@@ -220,7 +207,22 @@ class Admission:
             return
         identity = identity_of(request.path) or request.path[:200]
         offered = ", ".join(subprotocols_of(request.headers.get_all("Sec-WebSocket-Protocol"))) or None
-        task = asyncio.create_task(self._record(identity, address_of(socket), offered, refusal))
+        self._spawn(self._record(identity, address_of(socket), offered, refusal))
+
+    def tls_failed(self, failed: FailedHandshake) -> None:
+        """A TLS handshake failed: a security event where the certificate that was shown names a station."""
+        if failed.claimed is not None and failed.claimed.common_name and self._refused_rows.take():
+            self._spawn(self._record_tls(failed, failed.claimed.common_name[:48]))
+
+    async def _record_tls(self, failed: FailedHandshake, name: str) -> None:
+        try:
+            async with self._runtime.store.writing() as work:
+                await record_tls_failure(work, name, failed.kind, failed.reason, failed.address)
+        except Exception:
+            log.exception("a failed TLS handshake could not be written down")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -228,7 +230,9 @@ class Admission:
         node = self._settings.node_name
         try:
             async with self._runtime.store.writing() as work:
-                await record_refused(work, identity, address, offered, refusal.cause, int(refusal.status), node)
+                await record_refused(
+                    work, identity, address, offered, refusal.cause, int(refusal.status), node, refusal.reason
+                )
         except Exception:
             log.exception("a refused handshake could not be written down")
 

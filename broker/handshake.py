@@ -46,3 +46,20 @@ def credentials_of(authorization: str | None) -> Credentials | None:
     except (binascii.Error, ValueError):
         return None
     return Credentials(username.decode("utf-8", "replace"), password) if colon else None
+
+
+PLAIN_PROFILES = frozenset({0, 1})
+
+
+def profile_in_use(
+    allowed: frozenset[int], *, is_tls: bool, shows_certificate: bool, has_credentials: bool
+) -> int | None:
+    """Which of the security profiles that a station may use this connection is; None: another (A00.FR.002)."""
+    if not is_tls:
+        plain = allowed & PLAIN_PROFILES
+        if len(plain) > 1:  # while it is raised from 0 to 1
+            return int(has_credentials)
+        return next(iter(plain), None)
+    if 3 in allowed and (shows_certificate or 2 not in allowed):  # noqa: PLR2004  # the standard's numbers
+        return 3
+    return 2 if 2 in allowed else None  # noqa: PLR2004

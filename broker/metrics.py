@@ -7,6 +7,10 @@ from prometheus_client.metrics_core import CounterMetricFamily
 
 CONNECTIONS = Gauge("csms_broker_connections", "Stations connected to this broker")
 HANDSHAKES = Counter("csms_broker_handshakes", "Handshakes by result", ["result"])
+TLS_FAILURES = Counter("csms_broker_tls_failures", "TLS handshakes that failed, by kind", ["kind"])
+TLS_RELOADS = Counter(
+    "csms_broker_tls_reloads", "Certificates taken into use, or refused, without a restart", ["result"]
+)
 CLOSES = Counter("csms_broker_closes", "Ended connections by derived close code", ["code"])
 REFUSED_CALLS = Counter("csms_broker_refused_calls", "Station calls answered with a CALLERROR", ["word"])
 UNMATCHED_ANSWERS = Counter("csms_broker_unmatched_answers", "Answers that matched no call of ours")

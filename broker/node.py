@@ -39,6 +39,7 @@ from csms.station.connections import (
 )
 from csms.station.connections.rules import (
     DISCONNECTED_BY_OPERATOR,
+    LOGIN_CHANGED,
     REGISTRATION_ENDED,
     REPLACED,
     UNKNOWN_CLOSE,
@@ -356,6 +357,9 @@ class Node:
         if station is None or station.registration is Registration.REJECTED:
             connection.shut(REGISTRATION_ENDED, "the registration has ended", Cause.REGISTRATION_ENDED)
             return
+        if not _may_stay(connection, station):
+            connection.shut(LOGIN_CHANGED, "connect again with the station's security profile", Cause.LOGIN_CHANGED)
+            return
         connection.station.registration = station.registration
         connection.set_leniency(is_lenient=station.leniency is Leniency.LENIENT)
 
@@ -381,6 +385,15 @@ class Node:
         await worker
         presence.cancel()
         await asyncio.gather(presence, return_exceptions=True)
+
+
+def _may_stay(connection: StationConnection, station: Station) -> bool:
+    """Whether the connection's security profile is still one of the station's, and proved if it must work."""
+    admitted = connection.socket.admitted
+    if admitted is None or admitted.profile not in (station.security_profile, station.next_security_profile):
+        return False
+    must_prove = admitted.profile > 0 and station.registration is Registration.ACCEPTED
+    return admitted.is_authenticated or not must_prove
 
 
 def _storable(reason: str) -> str | None:

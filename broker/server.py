@@ -2,21 +2,27 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
+import orjson
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from broker.admission import Admission, address_of
 from broker.dispatch import Dispatcher
 from broker.node import Node
 from broker.socket import Socket
+from broker.tls import TlsContexts, TlsListener, TlsSocket
+from csms.bus import Message, Subscription
 from csms.config import UnknownStations
 from csms.routing import find_routes
-from csms.runtime import Runtime
+from csms.runtime import LIVE_SUBJECT, Runtime
 from csms.station.connections import Cause, record_refused
+from csms.trust import ROOTS_CHANGED, trusted_roots
 
 log = structlog.get_logger(__name__)
 
@@ -34,16 +40,18 @@ class Broker:
             unknown=unknown or runtime.settings.unknown_stations,
             is_demo=is_demo,
         )
+        self.tls: TlsContexts | None = None
+        self.tls_port: int | None = None
+        self._tls_listener: TlsListener | None = None
         self._server: Server | None = None
+        self._news: Subscription | None = None
+        self._reloads: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Serve; returns the port."""
         settings = self.runtime.settings
         self.dispatcher.start()
         await self.node.start()
-        deflate = ServerPerMessageDeflateFactory(
-            server_max_window_bits=11, client_max_window_bits=11, compress_settings={"memLevel": 4}
-        )
         self._server = await serve(
             self._serve,
             settings.broker_host,
@@ -52,7 +60,7 @@ class Broker:
             process_request=self._process_request,
             select_subprotocol=_select,
             compression=None,
-            extensions=[deflate] if settings.deflate else None,
+            extensions=self._extensions(),
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             close_timeout=settings.close_timeout_s,
@@ -60,7 +68,68 @@ class Broker:
             max_size=settings.frame_bytes_max,
             server_header="csms",
         )
+        if settings.broker_tls_port is not None:
+            await self._start_tls(self._server, settings.broker_tls_port)
         return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    def _extensions(self) -> list[ServerPerMessageDeflateFactory] | None:
+        if not self.runtime.settings.deflate:
+            return None
+        return [
+            ServerPerMessageDeflateFactory(
+                server_max_window_bits=11, client_max_window_bits=11, compress_settings={"memLevel": 4}
+            )
+        ]
+
+    # --- TLS ------------------------------------------------------------------------------------------------
+
+    async def _start_tls(self, server: Server, port: int) -> None:
+        settings = self.runtime.settings
+        self.tls = TlsContexts(settings, self._trusted_roots)
+        await self.tls.load()
+        self._tls_listener = TlsListener(
+            settings, self.tls, partial(self._make_tls_socket, server), self.admission.tls_failed
+        )
+        self.tls_port = await self._tls_listener.start(settings.broker_host, port)
+        self._news = await self.runtime.bus.subscribe(f"{LIVE_SUBJECT}.>", self._on_live)
+        self._reloads = asyncio.create_task(self._keep_reloading(self.tls), name="certificates")
+
+    def _make_tls_socket(self, server: Server) -> TlsSocket:
+        """What `serve` makes for a plain connection, for one that the TLS listener accepted; one server for both."""
+        settings = self.runtime.settings
+
+        def select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+            return _select(made, offered)
+
+        protocol = ServerProtocol(
+            extensions=self._extensions(), select_subprotocol=select, max_size=settings.frame_bytes_max
+        )
+        made = TlsSocket(
+            protocol,
+            server,
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+            close_timeout=settings.close_timeout_s,
+        )
+        return made
+
+    async def _trusted_roots(self) -> list[str]:
+        async with self.runtime.store.reading() as work:
+            return await trusted_roots(work)
+
+    async def reload_certificates(self) -> None:
+        """Read certificates and trusted roots anew (SIGHUP); open connections stay."""
+        if self.tls is not None:
+            await self.tls.reload(is_asked=True)
+
+    async def _keep_reloading(self, tls: TlsContexts) -> None:
+        while True:
+            await asyncio.sleep(self.runtime.settings.tls_reload_s)
+            await tls.reload()
+
+    async def _on_live(self, message: Message) -> None:
+        if self.tls is not None and orjson.loads(message.data)["kind"] == ROOTS_CHANGED:
+            await self.tls.reload()
 
     async def _process_request(self, socket: ServerConnection, request: Request) -> Response | None:
         return await self.admission.process(_ours(socket), request)
@@ -108,6 +177,7 @@ class Broker:
         self.admission.is_draining = True
         for connection in list(self.node.connections.values()):
             connection.shut(1001, "the broker is shutting down", Cause.BROKER_SHUTDOWN)
+        await self._stop_tls()
         if self._server is not None:
             self._server.close(code=1001, reason="the broker is shutting down")
             try:
@@ -118,6 +188,15 @@ class Broker:
         await self.admission.stop()
         await self.node.stop()
         await self.dispatcher.stop()
+
+    async def _stop_tls(self) -> None:
+        if self._news is not None:
+            await self._news.close()
+        if self._reloads is not None:
+            self._reloads.cancel()
+            await asyncio.gather(self._reloads, return_exceptions=True)
+        if self._tls_listener is not None:
+            await self._tls_listener.stop()
 
 
 def _ours(socket: ServerConnection) -> Socket:

@@ -14,6 +14,8 @@ from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
+from csms.trust import PresentedCertificate
+
 if TYPE_CHECKING:
     from broker.admission import Admitted
 
@@ -27,6 +29,10 @@ EARLY_TEXTS_MAX = 64
 
 class Socket(ServerConnection):
     """A station's WebSocket."""
+
+    is_tls = False
+    certificate: PresentedCertificate | None = None
+    """The station's own, where there is TLS and it showed one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

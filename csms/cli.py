@@ -1,6 +1,7 @@
 """The command line: start the system or its parts, and look after an installation."""
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,7 +130,7 @@ async def _serve(settings: Settings, parts: Any, *, demo: bool) -> None:
         if demo:
             await begin_demo(started)
         out.print(welcome(started, is_demo=demo))
-        await until_stopped()
+        await until_stopped(started.broker)
         out.print("Stopping: stations are told, what was begun is finished …")
     out.print("Stopped.")
 
@@ -158,6 +159,8 @@ def config() -> None:
             from sqlalchemy.engine import make_url
 
             shown = make_url(value.get_secret_value()).render_as_string(hide_password=True)
+        if isinstance(shown, list):  # as it is written in the environment
+            shown = json.dumps([str(one) for one in shown])
         out.print(f"CSMS_{name.upper()}={'' if shown is None else shown}", markup=False)
 
 

@@ -63,11 +63,45 @@ class Settings(BaseSettings):
     connects_per_second_max: float = Field(500.0, gt=0, description="handshakes admitted a second; others get 503")
     connections_per_address_max: int = Field(20000, ge=1)
     password_tries_per_minute_max: int = Field(30, ge=1, description="failed logins per address and per identity")
+    login_refusal_s: float = Field(
+        0.25, ge=0, le=5, description="how long a refused login takes at least, whatever was wrong with it"
+    )
     reconnects_per_minute_max: int = Field(30, ge=1, description="connections of one identity a minute")
     call_timeout_s: float = Field(30.0, gt=0, le=600)
     commands_waiting_max: int = Field(16, ge=1, description="commands queued towards one station")
     deflate: bool = Field(default=False, description="offer permessage-deflate to stations that ask")
     drain_timeout_s: float = Field(10.0, gt=0, le=120)
+
+    # TLS of the broker (security profiles 2 and 3); lists are JSON, as in ["/etc/csms/ecdsa.pem", "/etc/csms/rsa.pem"]
+    broker_tls_port: int | None = Field(
+        None, ge=0, le=65535, description="wss:// port beside the plain one; empty: none"
+    )
+    broker_tls_url: str | None = Field(
+        None,
+        pattern=r"^wss://[^\s]+$",
+        description="how stations reach that port, as in wss://csms.example.com:9443/ocpp",
+    )
+    tls_chain_files: list[Path] = Field(
+        default_factory=list,
+        description="PEM: the server's certificate, then its issuers; one file a key type (ECDSA, RSA)",
+    )
+    tls_key_files: list[Path] = Field(
+        default_factory=list, description="PEM keys in the same order; empty: the keys are in the chain files"
+    )
+    tls_client_ca_files: list[Path] = Field(
+        default_factory=list, description="PEM bundles: who may have issued stations' certificates (profile 3)"
+    )
+    tls_rsa_key_exchange: bool = Field(
+        default=False, description="also offer the two TLS_RSA suites of OCPP (no forward secrecy)"
+    )
+    tls_reload_s: float = Field(30.0, gt=0, le=3600, description="how often certificate files are looked at; or SIGHUP")
+    broker_port_behind_tls: bool = Field(
+        default=False, description="a proxy ends TLS in front of the plain port: who comes there uses profile 2"
+    )
+    tls_handshakes_per_address_max: int = Field(200, ge=1, description="unfinished TLS handshakes of one address")
+    operator_name: str | None = Field(
+        None, min_length=1, max_length=64, description="O that stations' certificates must have (profile 3, A00.FR.404)"
+    )
     offline_after_s: int = Field(300, ge=1, description="a shorter drop and return is no error")
 
     # API

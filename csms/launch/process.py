@@ -125,8 +125,23 @@ def tune_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-async def until_stopped() -> None:
+def reload_at_sighup(broker: Broker) -> None:
+    """Read the certificates anew at every SIGHUP, as a tool that renews them sends it."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(broker.reload_certificates())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+async def until_stopped(broker: Broker | None = None) -> None:
     """Return at the first SIGINT or SIGTERM; a second one ends the process at once."""
+    if broker is not None:
+        reload_at_sighup(broker)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 

@@ -19,6 +19,9 @@ def welcome(started: Running, *, is_demo: bool) -> str:
             f"  stations   ws://{settings.broker_host}:{started.broker_port}/ocpp/{{station_id}}   ({spoken})",
             f"             unregistered stations: {policy}",
         ]
+        if started.broker is not None and started.broker.tls_port is not None:
+            secure = f"wss://{settings.broker_host}:{started.broker.tls_port}/ocpp/{{station_id}}"
+            lines.insert(-1, f"             {secure}   (security profiles 2 and 3)")
     if Part.API in started.parts:
         api = f"http://{settings.api_host}:{started.api_port}"
         lines += [f"  API        {api}/api/v1", f"  reference  {api}/docs"]

@@ -93,7 +93,7 @@ def unknown() -> UnknownStations:
 @pytest.fixture
 def broker_settings(settings: Settings) -> Settings:
     """Tests override it to change limits."""
-    return settings.model_copy(update={"probe_timeout_s": 0.2})
+    return settings.model_copy(update={"probe_timeout_s": 0.2, "login_refusal_s": 0.0})
 
 
 @pytest.fixture

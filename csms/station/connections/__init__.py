@@ -10,6 +10,7 @@ from csms.station.connections.service import (
     opened,
     record_closed,
     record_refused,
+    record_tls_failure,
     take_ownership,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "opened",
     "record_closed",
     "record_refused",
+    "record_tls_failure",
     "take_ownership",
 ]

@@ -1,14 +1,16 @@
 """B4: from what was seen on the wire to the close code, the one who closed, and the cause in a word."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED, NO_STATUS = 1000, 1001, 1002, 1003, 1005
 INVALID_DATA, POLICY, TOO_BIG, INTERNAL_ERROR = 1007, 1008, 1009, 1011
 
 # Private codes (RFC 6455 7.4.2) that the broker sends; part of our interface, never renumber them.
-REPLACED, DISCONNECTED_BY_OPERATOR, REGISTRATION_ENDED = 4001, 4002, 4003
+REPLACED, DISCONNECTED_BY_OPERATOR, REGISTRATION_ENDED, LOGIN_CHANGED = 4001, 4002, 4003, 4004
 
 UNKNOWN_CLOSE, BROKER_REBOOTED, ABNORMAL = "0000", "0001", "1006"
 
@@ -36,15 +38,26 @@ class Cause(StrEnum):
     REPLACED = "replaced"
     OPERATOR_DISCONNECT = "operator_disconnect"
     REGISTRATION_ENDED = "registration_ended"
+    LOGIN_CHANGED = "login_changed"
+    """The station must come back with another security profile or its password."""
     FLOOD = "flood"
     SLOW_READER = "slow_reader"
     UNKNOWN = "unknown"
     REFUSED_UNKNOWN_STATION = "refused_unknown_station"
     REFUSED_CREDENTIALS = "refused_credentials"
     REFUSED_SECURITY_PROFILE = "refused_security_profile"
+    REFUSED_CERTIFICATE = "refused_certificate"
     REFUSED_LIMIT = "refused_limit"
     REFUSED_STILL_CONNECTED = "refused_still_connected"
     REFUSED_REGISTRATION = "refused_registration"
+
+
+SECURITY_EVENTS: Final[Mapping[Cause, str]] = {
+    Cause.REFUSED_SECURITY_PROFILE: "wrong_security_profile",
+    Cause.REFUSED_CERTIFICATE: "wrong_certificate",
+    Cause.REFUSED_STILL_CONNECTED: "second_connection",
+}
+"""Refused handshakes that concern the security of a known station, and what the event is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,7 @@ _INTENTS = {
     Cause.REPLACED: str(REPLACED),
     Cause.OPERATOR_DISCONNECT: str(DISCONNECTED_BY_OPERATOR),
     Cause.REGISTRATION_ENDED: str(REGISTRATION_ENDED),
+    Cause.LOGIN_CHANGED: str(LOGIN_CHANGED),
     Cause.BROKER_SHUTDOWN: str(GOING_AWAY),
     Cause.BROKER_ERROR: str(INTERNAL_ERROR),
     Cause.NO_SUBPROTOCOL: str(PROTOCOL_ERROR),

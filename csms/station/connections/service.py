@@ -11,7 +11,15 @@ from sqlmodel import col, func, or_, select
 from csms.exceptions import Conflict
 from csms.platform.organisations import default_organisation
 from csms.station.connections.model import BrokerNode, Connection
-from csms.station.connections.rules import BROKER_REBOOTED, Cause, ClosedBy, Closing, Span, availability
+from csms.station.connections.rules import (
+    BROKER_REBOOTED,
+    SECURITY_EVENTS,
+    Cause,
+    ClosedBy,
+    Closing,
+    Span,
+    availability,
+)
 from csms.station.information import Station
 from csms.store import Fact, Work
 
@@ -163,10 +171,19 @@ async def _go_offline(work: Work, one: NodeClosing, closed_at: datetime) -> None
 
 
 async def record_refused(  # noqa: PLR0917  # the parts of one row
-    work: Work, identity: str, remote_address: str, offered: str | None, cause: Cause, status: int, node: str
+    work: Work,
+    identity: str,
+    remote_address: str,
+    offered: str | None,
+    cause: Cause,
+    status: int,
+    node: str,
+    reason: str = "",
 ) -> None:
     """A row for a handshake that was refused; it belongs to the station's organisation, else to the default one."""
     station = (await work.session.exec(select(Station).where(Station.identity == identity))).first()
+    if station is not None and cause in SECURITY_EVENTS:
+        work.emit(_noticed(station, SECURITY_EVENTS[cause], reason, remote_address))
     owner = station.organisation_id if station else (await default_organisation(work)).id
     work.session.add(
         Connection(
@@ -183,6 +200,29 @@ async def record_refused(  # noqa: PLR0917  # the parts of one row
             cause=cause,
             http_status=status,
         )
+    )
+
+
+async def record_tls_failure(work: Work, name: str, kind: str, reason: str, remote_address: str) -> bool:
+    """A TLS handshake failed in which that name was claimed: a security event, if it is a station's.
+
+    The name, identity or serial number, comes from a certificate that was not accepted: nothing else is changed by it.
+    """
+    named = or_(Station.identity == name, Station.serial_number == name)
+    station = (await work.session.exec(select(Station).where(named).order_by(col(Station.id)).limit(1))).first()
+    if station is None:
+        return False
+    work.emit(_noticed(station, f"tls_{kind}", reason, remote_address))
+    return True
+
+
+def _noticed(station: Station, kind: str, reason: str, remote_address: str) -> Fact:
+    return Fact(
+        kind="security_event",
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        station=station.identity,
+        data={"type": kind, "reason": reason, "remote_address": remote_address},
     )
 
 

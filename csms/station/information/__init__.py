@@ -2,7 +2,7 @@
 
 from csms.station.information.api import StationDep, StationToChange
 from csms.station.information.model import Leniency, Station, StationStatus
-from csms.station.information.passwords import check_password
+from csms.station.information.passwords import check_password, matching_hash
 from csms.station.information.rules import are_coordinates, is_identity
 from csms.station.information.service import (
     create_unregistered,
@@ -24,5 +24,6 @@ __all__ = [
     "find_station",
     "get_station",
     "is_identity",
+    "matching_hash",
     "stations_by_identity",
 ]

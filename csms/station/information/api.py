@@ -121,6 +121,7 @@ class Communication(Shown):
     protocol: str | None = Field(description="the subprotocol of the latest connection", examples=["ocpp1.6"])
     remote_address: str | None
     security_profile: int
+    next_security_profile: int | None = Field(description="accepted too, while the station is raised to it")
     has_password: bool
     leniency: Leniency = Field(description="what becomes of messages that break the standard")
     sim_card: SimCard
@@ -295,6 +296,7 @@ async def delete(station: StationToChange, work: Writing) -> None:
     summary="Accept a station, let it wait, or reject it",
     description="A pending station that is connected may work as soon as it is accepted; a rejected one is closed.",
     dependencies=[may_write(Area.DEVICE_AND_CUSTOMER_MANAGEMENT)],
+    responses={409: {"description": "its security profile needs a password first"}},
 )
 async def decide(station: StationToChange, body: RegistrationDecision, work: Writing) -> StationShown:
     set_registration(work, station, body.registration)

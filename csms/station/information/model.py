@@ -74,6 +74,8 @@ class Station(Owned, table=True):
 
     # How it communicates; written by the broker that owns the socket
     security_profile: int = 0
+    next_security_profile: int | None = None
+    """While it is being raised (A05): that one is accepted too, and the first connection with it ends the old one."""
     password_hashes: list[str] | None = Field(default=None, sa_type=Json)
     is_online: bool = Field(default=False, index=True)
     online_since: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -85,17 +85,28 @@ class PasswordChecker:
         self.computed = 0
         """How often argon2 was really computed."""
 
-    async def check(self, hashes: Sequence[str], presented: bytes, pepper: bytes) -> bool:
-        """Whether the password belongs to one of the hashes (more than one while a key is being changed)."""
-        key = canonical_key(presented)
-        verdicts = [await self._is_right(hashed, key, pepper) for hashed in hashes]
-        return any(verdicts)
+    async def check(self, hashes: Sequence[str], presented: bytes, pepper: bytes, *, cheaply: bool = False) -> bool:
+        """Whether the password belongs to one of the hashes (more than one while a key is being changed).
 
-    async def _is_right(self, hashed: str, key: bytes, pepper: bytes) -> bool:
+        `cheaply`: without computing argon2; then only generated passwords and remembered ones are right.
+        """
+        return await self.matching(hashes, presented, pepper, cheaply=cheaply) is not None
+
+    async def matching(
+        self, hashes: Sequence[str], presented: bytes, pepper: bytes, *, cheaply: bool = False
+    ) -> str | None:
+        """The hash that the password belongs to; all are tried, so that the time does not tell which."""
+        key = canonical_key(presented)
+        right = [hashed for hashed in hashes if await self._is_right(hashed, key, pepper, cheaply=cheaply)]
+        return right[0] if right else None
+
+    async def _is_right(self, hashed: str, key: bytes, pepper: bytes, *, cheaply: bool) -> bool:
         if hashed.startswith(_HMAC_START):
             return _verify(hashed, key, pepper)
         name = hmac.new(pepper, hashed.encode() + b"\0" + key, hashlib.sha256).digest()
         verdict = self._verdicts.get(name)
+        if verdict is None and cheaply:
+            return False
         if verdict is None:
             self.computed += 1
             verdict = await asyncio.get_running_loop().run_in_executor(self._threads, _verify, hashed, key, pepper)
@@ -111,4 +122,5 @@ class PasswordChecker:
 
 _checker = PasswordChecker()
 check_password = _checker.check
+matching_hash = _checker.matching
 hashes_in_thread = _checker.hashes

@@ -52,7 +52,9 @@ async def register_station(work: Work, station: Station) -> Station:
     return station
 
 
-async def create_unregistered(work: Work, identity: str, registration: Registration, *, is_demo: bool) -> Station:
+async def create_unregistered(
+    work: Work, identity: str, registration: Registration, *, is_demo: bool, security_profile: int = 0
+) -> Station:
     """B9: the row of a station that connected before anybody registered it."""
     organisation = await default_organisation(work)
     station = Station(
@@ -61,6 +63,7 @@ async def create_unregistered(work: Work, identity: str, registration: Registrat
         registration=registration,
         created_at=work.now,
         is_demo=is_demo,
+        security_profile=security_profile,
     )
     work.session.add(station)
     return station
@@ -97,6 +100,8 @@ def _check_login(station: Station) -> None:
 
 def change_station(work: Work, station: Station, values: Mapping[str, Any]) -> None:
     """Set these columns. Raises Invalid for coordinates that are no place, Conflict for a profile without password."""
+    if "security_profile" in values:
+        station.next_security_profile = None  # what an operator says here ends an upgrade that was under way
     for name, value in values.items():
         setattr(station, name, value)
     check_place(station.latitude, station.longitude)
@@ -118,7 +123,12 @@ def check_place(latitude: float | None, longitude: float | None) -> None:
 
 
 def set_registration(work: Work, station: Station, registration: Registration) -> None:
-    """B9: let the station work, let it wait, or turn it away; the broker hears of it at once."""
+    """B9: let the station work, let it wait, or turn it away; the broker hears of it at once.
+
+    Raises Conflict for one that may not work yet, because its profile needs a password that it has not.
+    """
+    if registration is Registration.ACCEPTED:
+        _check_login(station)
     station.registration = registration
     _tell(work, station, "station_changed", {"changed": ["registration"], "registration": registration.value})
 

@@ -59,6 +59,10 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 SYSTEM_MEANINGS: Final[Mapping[str, str]] = {
     FLOOD: "the station tells more security events than are stored",
+    "second_connection": "somebody else tried to connect as the station while its own connection was alive",
+    "tls_certificate": "a TLS handshake failed: the certificate that was shown as the station's is not trusted",
+    "wrong_certificate": "the station showed a certificate that is not its own, or none",
+    "wrong_security_profile": "the station tried to connect with another security profile than its own",
     "foreign_transaction": "the station spoke of a transaction that belongs to another station",
 }
 

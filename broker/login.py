@@ -1,0 +1,136 @@
+"""B10, B11: how a station proves who it is: password or certificate, as its security profile says.
+
+Tries are limited for each address and for each identity. Beyond the limit only what costs nothing is still
+checked, so that a station gets in with its right password while somebody else is guessing (ROBUSTNESS 3).
+"""
+
+from http import HTTPStatus
+
+from broker.certificates import certificate_fault
+from broker.handshake import Credentials, profile_in_use
+from broker.limits import Buckets
+from broker.refusal import Refusal, wrong_credentials
+from broker.socket import Socket
+from csms.routing import Registration
+from csms.runtime import Runtime
+from csms.station.connections import Cause
+from csms.station.information import Station, check_password
+from csms.trust import certificate_checks
+
+TLS_WITH_PASSWORD = 2
+WITH_PASSWORD = (1, TLS_WITH_PASSWORD)
+WITH_CERTIFICATE = 3
+
+
+class Login:
+    """The logins of one broker process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
+        tries = self._settings.password_tries_per_minute_max
+        self._failed_addresses = Buckets(tries / 60, tries)
+        self._failed_identities = Buckets(tries / 60, tries)
+
+    def uses_tls(self, socket: Socket) -> bool:
+        """Whether the station came over TLS, ended here or by the proxy in front."""
+        return socket.is_tls or self._settings.broker_port_behind_tls
+
+    def profile_of(self, socket: Socket, station: Station, credentials: Credentials | None) -> int:
+        """The security profile that the connection uses. Raises Refusal for one that is not the station's."""
+        coming = station.next_security_profile
+        allowed = frozenset({station.security_profile, station.security_profile if coming is None else coming})
+        profile = profile_in_use(
+            allowed,
+            is_tls=self.uses_tls(socket),
+            shows_certificate=socket.certificate is not None,
+            has_credentials=credentials is not None,
+        )
+        if profile is None:
+            way = "which needs TLS" if not self.uses_tls(socket) else "which is not for this port"
+            reason = f"this station must use security profile {station.security_profile}, {way}"
+            raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_SECURITY_PROFILE)
+        return profile
+
+    def profile_of_unknown(self, socket: Socket, identity: str) -> int:
+        """The profile that a station which nobody registered starts with. Raises Refusal for another's certificate."""
+        if not self.uses_tls(socket):
+            return 0
+        certificate = socket.certificate
+        if certificate is None:
+            return TLS_WITH_PASSWORD
+        fault = certificate_fault(
+            certificate,
+            identity=identity,
+            serial_number=None,
+            operator_name=self._settings.operator_name,
+            now=self._runtime.clock(),
+        )
+        if fault is not None:
+            raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
+        return WITH_CERTIFICATE
+
+    async def authenticate(
+        self, socket: Socket, station: Station, profile: int, credentials: Credentials | None, address: str
+    ) -> bool:
+        """Whether the station proved who it is; a wrong password is refused whatever the profile. Raises Refusal."""
+        if profile == WITH_CERTIFICATE:
+            await self._check_certificate(socket, station)
+            return True
+        if not station.password_hashes:
+            if profile in WITH_PASSWORD and station.registration is Registration.ACCEPTED:
+                raise wrong_credentials()
+            return False
+        await self._check_password(station, credentials, address)
+        return True
+
+    async def _check_certificate(self, socket: Socket, station: Station) -> None:
+        certificate = socket.certificate
+        if certificate is None:
+            reason = "this station must show its certificate (security profile 3)"
+            raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_CERTIFICATE)
+        fault = certificate_fault(
+            certificate,
+            identity=station.identity,
+            serial_number=station.serial_number,
+            operator_name=self._settings.operator_name,
+            now=self._runtime.clock(),
+        )
+        checks = certificate_checks()
+        if fault is None and checks:
+            async with self._runtime.store.reading() as work:
+                faults = [await check(work, station.id, certificate) for check in checks]
+            fault = next((one for one in faults if one), None)
+        if fault is not None:
+            raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
+
+    async def _check_password(self, station: Station, credentials: Credentials | None, address: str) -> None:
+        is_limited = self._is_limited(station, address)
+        is_right = (
+            credentials is not None
+            and credentials.username == station.identity
+            and await check_password(
+                station.password_hashes or (), credentials.password, self._runtime.secret_key, cheaply=is_limited
+            )
+        )
+        if is_right:
+            return
+        if is_limited:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
+        self.failed(station.identity, address)
+        raise wrong_credentials()
+
+    def _is_limited(self, station: Station, address: str) -> bool:
+        """Where the station was last, others' guesses from elsewhere do not count against it."""
+        if not self._failed_addresses.may(address):
+            return True
+        return address != station.remote_address and not self._failed_identities.may(station.identity)
+
+    def failed(self, identity: str, address: str) -> None:
+        """Count a failed login."""
+        self._failed_addresses.take(address)
+        self._failed_identities.take(identity)
+
+    def may_try(self, address: str) -> bool:
+        """Whether the address may try one more password."""
+        return self._failed_addresses.may(address)

@@ -1,0 +1,49 @@
+"""B10: whose station certificates are trusted.
+
+The broker asks here; features join by offering, in their `ocpp.py`:
+
+    TRUSTED_ROOTS = trusted_roots        async (work) -> PEM texts of certificate authorities
+    CERTIFICATE_CHECKS = is_not_revoked  async (work, station_id, certificate) -> why it is refused, or None
+
+Emit a fact `trusted_roots_changed` when the roots change: every broker then reads them anew.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from csms.features import offered
+from csms.store import Work
+
+ROOTS_CHANGED = "trusted_roots_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedCertificate:
+    """What a station's certificate says; where it was not verified, only what somebody claims."""
+
+    common_name: str | None
+    organisation: str | None
+    issuer: str
+    """RFC 4514, as in `CN=Station CA,O=Example`."""
+    serial_number: str
+    """Hexadecimal digits, as in OCPP's CertificateHashData."""
+    sha256: str
+    """Of the whole certificate (DER), hexadecimal."""
+    not_before: datetime
+    not_after: datetime
+
+
+TrustedRoots = Callable[[Work], Awaitable[Sequence[str]]]
+"""What `TRUSTED_ROOTS` is."""
+CertificateCheck = Callable[[Work, int, PresentedCertificate], Awaitable[str | None]]
+
+
+async def trusted_roots(work: Work) -> list[str]:
+    """PEM texts of all certificate authorities that features trust."""
+    return [pem for find in offered("ocpp", "TRUSTED_ROOTS") for pem in await find(work)]
+
+
+def certificate_checks() -> tuple[CertificateCheck, ...]:
+    """What features want asked before a verified certificate is accepted."""
+    return tuple(offered("ocpp", "CERTIFICATE_CHECKS"))
