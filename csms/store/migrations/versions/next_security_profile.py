@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "8ad4632d490c"
-down_revision = "f4a49c3894ed"
+down_revision = "e8e2eb268a55"
 branch_labels = None
 depends_on = None
 
