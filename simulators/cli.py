@@ -15,7 +15,7 @@ from rich.console import Console
 from simulators import progress
 from simulators.clock import MAX_SPEED
 from simulators.driver import Habits
-from simulators.fleet import DEFAULT_URL, MAX_STATIONS, Fleet, FleetPlan
+from simulators.fleet import DEFAULT_URL, MAX_STATIONS, PROTOCOLS, Fleet, FleetPlan
 
 MAX_CONNECTORS = 20
 
@@ -41,6 +41,9 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
     kind: Annotated[
         Kind, typer.Option(help="ac1: 7.4 kW on one phase; ac3: 11 or 22 kW; dc: 50 to 350 kW; mix: some of each.")
     ] = Kind.MIX,
+    version: Annotated[
+        str, typer.Option(help="OCPP 1.6, 2.0.1 or 2.1; several parted by commas are dealt out in turn; mix: all.")
+    ] = "1.6",
     speed: Annotated[
         float, typer.Option(help="Simulated seconds a real second; 60 is a minute a second.", min=0.01, max=MAX_SPEED)
     ] = 1.0,
@@ -61,7 +64,7 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
     starts: Annotated[float, typer.Option(help="Stations that connect a second.", min=0.1, max=10_000)] = 100.0,
     report: Annotated[str | None, typer.Option("--report", help="File for the report as JSON, - for output.")] = None,
 ) -> None:
-    """Simulate OCPP 1.6 stations that boot, charge cars along battery curves, go offline, break and obey commands.
+    """Simulate OCPP stations that boot, charge cars along battery curves, go offline, break and obey commands.
 
     Ends after the duration, the charges or Ctrl-C: charges are stopped and delivered, connections closed. The exit
     code is 1 when a call was refused or timed out, a message was lost, or a station never got a connection.
@@ -76,6 +79,7 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
             password=password,
             connectors=connectors,
             kind=kind,
+            versions=_versions(version),
             speed=speed,
             behind_s=behind * 3600.0,
             seed=seed,
@@ -96,6 +100,12 @@ def _tags(text: str) -> tuple[str, ...]:
     if not tags or any(len(tag) > 20 for tag in tags):  # noqa: PLR2004 IdToken is CiString20Type
         raise typer.BadParameter("Give one or more tags of at most 20 characters, parted by commas.")
     return tags
+
+
+def _versions(text: str) -> tuple[str, ...]:
+    if text.strip() == "mix":
+        return tuple(PROTOCOLS)
+    return tuple(version.strip() for version in text.split(",") if version.strip())
 
 
 async def _run(plan: FleetPlan, console: Console) -> dict[str, Any]:

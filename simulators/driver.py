@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from simulators.battery import CARS, Battery, Supply
 from simulators.clock import Clock
-from simulators.v16 import Fault, Station
+from simulators.fault import Fault
+from simulators.v16 import Station as Station16
+from simulators.v201 import Station as Station201
+
+Station = Station16 | Station201
 
 FUMBLING_S = (5.0, 40.0)  # between plugging in and holding the tag to the reader, or the other way round
 LONGEST_STAY_S = 24 * 3600.0
@@ -57,7 +61,7 @@ class Driver:
         has_charged = await self._begin(battery, id_tag)
         if has_charged:
             await self._clock.sleep(self._stay_s(battery))
-            if self._station.charging.connectors[self._connector_id].transaction is not None:
+            if self._station.charging.is_charging(self._connector_id):
                 await self._station.charging.present_tag(self._connector_id, id_tag)
         await self._fumble()
         self._station.charging.unplug(self._connector_id)
@@ -131,7 +135,7 @@ class Mischief:
 
     async def _break_connector(self) -> None:
         charging = self._station.charging
-        number = self._rng.randrange(1, len(charging.connectors) + 1)
+        number = self._rng.randrange(1, len(charging.numbers) + 1)
         charging.fail(number, self._rng.choice(FAULTS))
         await self._station.clock.sleep(self._rng.uniform(60.0, 1_800.0))
         charging.repair(number)

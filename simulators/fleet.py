@@ -7,15 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from csms.ocpp.versions import Version
+from simulators import v16, v201
 from simulators.clock import RunningClock
 from simulators.counters import Counters
-from simulators.driver import Driver, Habits, Mischief, supply_for
-from simulators.v16 import Nameplate, Station
+from simulators.driver import Driver, Habits, Mischief, Station, supply_for
 from simulators.wire import Endpoint
 
 DEFAULT_URL = "ws://127.0.0.1:9000/ocpp"
 MAX_STATIONS = 5_000
 FINISH_TIMEOUT_S = 15.0
+PROTOCOLS = {
+    "1.6": (Version.V16,),
+    "2.0.1": (Version.V201,),
+    "2.1": (Version.V21, Version.V201),
+}
+"""What a station of each version offers, what it likes best first."""
 _VENDORS = (("Simulated Charging", "Twin"), ("Northlight", "NL Post"), ("Voltaire", "V-Wall"), ("Ampersand", "A 2"))
 
 
@@ -23,7 +30,8 @@ _VENDORS = (("Simulated Charging", "Twin"), ("Northlight", "NL Post"), ("Voltair
 class FleetPlan:
     """What to simulate. `kind` is ac1, ac3, dc or mix; `starts_per_s` and `duration_s` are in real time.
 
-    Stations are named by prefix and number, a single one may have its own `identity`. Raises ValueError.
+    Stations are named by prefix and number, a single one may have its own `identity`. `versions` (of `PROTOCOLS`) are
+    dealt out in turn. Raises ValueError.
     """
 
     url: str = DEFAULT_URL
@@ -33,6 +41,7 @@ class FleetPlan:
     password: str | None = field(default=None, repr=False)
     connectors: int = 2
     kind: str = "mix"
+    versions: tuple[str, ...] = ("1.6",)
     speed: float = 1.0
     behind_s: float = 0.0
     seed: int = 1
@@ -44,6 +53,8 @@ class FleetPlan:
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_STATIONS:
             raise ValueError(f"Simulate 1 to {MAX_STATIONS} stations in one process, not {self.count}.")
+        if not self.versions or any(version not in PROTOCOLS for version in self.versions):
+            raise ValueError(f"Stations speak {', '.join(PROTOCOLS)}, not {', '.join(self.versions) or 'nothing'}.")
         if self.identity is not None and self.count != 1:
             raise ValueError("An identity is for one station; for several give a prefix.")
         if urlsplit(self.url).scheme not in ("ws", "wss") or not urlsplit(self.url).hostname:
@@ -110,17 +121,16 @@ class Fleet:
         vendor, model = rng.choice(_VENDORS)
         supply = supply_for(plan.kind, rng)
         identity = plan.identity or f"{plan.prefix}{number:04d}"
-        nameplate = Nameplate(
-            vendor=vendor,
-            model=f"{model} {supply.max_power_w / 1000:.0f}",
-            serial_number=f"{rng.randrange(10**8):08d}",
-            connectors=plan.connectors,
-            supply=supply,
-        )
+        kind = f"{model} {supply.max_power_w / 1000:.0f}"
+        serial = f"{rng.randrange(10**8):08d}"
         password = None if plan.password is None else plan.password.encode()
-        return Station(
-            Endpoint(plan.url, identity, password), nameplate, clock=self.clock, rng=rng, observer=self.counters
-        )
+        protocols = PROTOCOLS[plan.versions[(number - 1) % len(plan.versions)]]
+        endpoint = Endpoint(plan.url, identity, password, protocols)
+        if Version.V16 in protocols:
+            plate = v16.Nameplate(vendor, kind, serial, connectors=plan.connectors, supply=supply)
+            return v16.Station(endpoint, plate, clock=self.clock, rng=rng, observer=self.counters)
+        plate_2 = v201.Nameplate(vendor, kind, serial, connectors=plan.connectors, supply=supply)
+        return v201.Station(endpoint, plate_2, clock=self.clock, rng=rng, observer=self.counters)
 
     async def _live(self, number: int) -> None:
         """One station with all its people; they stay at home once the end has begun."""
@@ -142,7 +152,7 @@ class Fleet:
             Driver(
                 station, number, habits, random.Random(f"{self.plan.seed}/{station.endpoint.identity}/{number}")
             ).run()
-            for number in station.charging.connectors
+            for number in station.charging.numbers
         ]
         if habits.faults_per_hour > 0:
             rng = random.Random(f"{self.plan.seed}/{station.endpoint.identity}/mischief")

@@ -48,6 +48,15 @@ class Charging:
         self._reported: dict[int, tuple[str, str]] = {}
         self.aligned_changed = asyncio.Event()
 
+    @property
+    def numbers(self) -> list[int]:
+        """Where cars can be."""
+        return list(self.connectors)
+
+    def is_charging(self, connector_id: int) -> bool:
+        """Whether a transaction runs here."""
+        return self.connectors[connector_id].transaction is not None
+
     # --- what a customer does
 
     def plug_in(self, connector_id: int, battery: Battery) -> None:

@@ -120,4 +120,5 @@ class RecordedFleet(Fleet):
 
     def _station(self, number: int) -> Station:
         plain = super()._station(number)
+        assert isinstance(plain, Station)
         return RecordedStation(plain, self.records[plain.endpoint.identity])

@@ -15,6 +15,7 @@ from simulators.cli import app
 from simulators.driver import Driver, Habits, Mischief, supply_for
 from simulators.fleet import Fleet, FleetPlan
 from simulators.v16 import Nameplate
+from tests.simulators.bench_v201 import bench201
 from tests.simulators.scripted_csms import DEADLINE_S, refuse, scripted_csms
 from tests.simulators.station_bench import bench, dice
 
@@ -80,6 +81,35 @@ async def test_a_fleet_charges_until_it_has_enough_and_delivers_all() -> None:
         stopped = csms.payloads("StopTransaction")
         assert len(started) == len(stopped) == report["charges"]
         assert sum(p["meterStop"] for p in stopped) - sum(p["meterStart"] for p in started) == report["energy_wh"]
+
+
+async def test_a_fleet_of_both_versions_charges_and_delivers_all() -> None:
+    versions = ("1.6", "2.0.1", "2.1")
+    async with scripted_csms() as csms:
+        fleet = Fleet(FleetPlan(url=csms.url, count=12, versions=versions, speed=1200.0, charges=24, habits=BUSY))
+        report = await fleet.run()
+        assert report["is_sound"], report
+        assert sorted(csms.versions.values()).count("ocpp2.1") == 4
+        events = csms.events()
+        started = {one["transactionInfo"]["transactionId"] for one in events if one["eventType"] == "Started"}
+        ended = [one["transactionInfo"]["transactionId"] for one in events if one["eventType"] == "Ended"]
+        assert len(ended) == len(set(ended)) == len(started) > 4
+        assert len(csms.payloads("StartTransaction")) == len(csms.payloads("StopTransaction")) > 4
+
+
+async def test_bad_luck_strikes_stations_of_2_0_1_too() -> None:
+    async with bench201() as b:
+        unlucky = asyncio.create_task(Mischief(b.station, Habits(faults_per_hour=2.0), dice(3)).run())
+        driver = asyncio.create_task(Driver(b.station, 1, BUSY, dice(4)).run())
+        await b.wait(12 * 3600)
+        unlucky.cancel()
+        driver.cancel()
+        b.station.charging.repair(0)
+        await b.wait(3_600)
+        assert "Faulted" in b.statuses()
+        assert "AbnormalCondition" in b.csms.triggers()
+        assert b.station.is_online
+        assert len(b.station.messages) == 0
 
 
 async def test_a_refusing_csms_makes_the_report_unsound() -> None:
@@ -157,7 +187,9 @@ def test_the_command_explains_itself_and_refuses_nonsense() -> None:
     shown = runner.invoke(app, ["--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert shown.exit_code == 0
     assert "--speed" in shown.output
+    assert "--version" in shown.output
     assert runner.invoke(app, ["--speed", "0"]).exit_code == 2
+    assert runner.invoke(app, ["--version", "3.0"]).exit_code == 2
     assert runner.invoke(app, ["--id-tags", "T" * 21]).exit_code == 2
     assert runner.invoke(app, ["--behind", "5", "--speed", "1"]).exit_code == 2
     assert runner.invoke(app, ["--url", "http://127.0.0.1/"]).exit_code == 2
