@@ -4,12 +4,16 @@ import asyncio
 import contextlib
 import random
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from csms.ocpp.timestamps import write as timestamp
+from simulators.certificates import CertificateStore
 from simulators.clock import Clock, RunningClock
+from simulators.logs import SECURITY, Line
 from simulators.messages import Message, Messages
 from simulators.wire import (
     Answered,
@@ -26,6 +30,7 @@ from simulators.wire import (
 )
 
 MAX_UNANSWERED = 3
+MAX_JOURNAL_LINES = 2_000
 LONGEST_WAIT_S = 86_400.0
 FINISH_TIMEOUT_S = 10.0
 
@@ -86,6 +91,9 @@ class StationLife(ABC):
         self.heartbeat_changed = asyncio.Event()
         self.boot_asked = asyncio.Event()
         self.has_connected = False
+        self.firmware_version = ""
+        self.certificates = CertificateStore()
+        self._journal: deque[Line] = deque(maxlen=MAX_JOURNAL_LINES)
         self._wire: Wire | None = None
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -158,6 +166,41 @@ class StationLife(ABC):
     def _note_reboot(self, reason: str) -> None:
         """The station starts anew with its next connection; the reason in the words of 2.x's BootNotification."""
 
+    @abstractmethod
+    def is_busy_charging(self) -> bool:
+        """Whether somebody charges, so that a restart has to wait."""
+
+    # --- what the station writes down
+
+    @property
+    def identity(self) -> str:
+        """As whom it connects."""
+        return self.endpoint.identity
+
+    @property
+    def log_lines(self) -> list[Line]:
+        """The journal so far, which GetLog and GetDiagnostics upload."""
+        return list(self._journal)
+
+    def note(self, what: str) -> None:
+        """Write a line into the journal."""
+        self._journal.append((self.clock.now(), what))
+
+    def tell_security(self, kind: str, info: str = "") -> None:
+        """Report a security event; it waits for the CSMS if need be (1.6 security; 2.0.1, A04)."""
+        self.note(f"{SECURITY} {kind} {info}".rstrip())
+        more = {"techInfo": info[:255]} if info else {}
+        payload = {"type": kind, "timestamp": timestamp(self.clock.now()), **more}
+        self.messages.put(Message("SecurityEventNotification", payload, is_kept=True))
+
+    def _used_endpoint(self) -> Endpoint:
+        """Where to connect next."""
+        return self.endpoint
+
+    def _note_connect(self, *, is_connected: bool) -> None:
+        """A try to connect came to its end."""
+        self.note("connected" if is_connected else "no connection")
+
     # --- what holds now
 
     @property
@@ -220,9 +263,14 @@ class StationLife(ABC):
 
     def spawn(self, work: Any) -> None:
         """Run something beside the station's own loops, no longer than the station lives."""
-        task = asyncio.ensure_future(work)
+        self.begin(work)
+
+    def begin(self, work: Any) -> asyncio.Task[Any]:
+        """As `spawn`, for what may have to be called off."""
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _connect_once(self) -> None:
         if (away_s := self._away_until_s - self.clock.monotonic()) > 0:
@@ -242,10 +290,15 @@ class StationLife(ABC):
     async def _open(self) -> Wire | None:
         self._is_connecting = True
         try:
-            return await Wire.open(self.endpoint, self._on_call, self.observer, ping_interval_s=self.ping_interval_s)
+            endpoint = self._used_endpoint()
+            wire = await Wire.open(endpoint, self._on_call, self.observer, ping_interval_s=self.ping_interval_s)
         except ConnectError as error:
             self.observer.connect_failed(error.reason)
+            self._note_connect(is_connected=False)
             return None
+        else:
+            self._note_connect(is_connected=True)
+            return wire
         finally:
             self._is_connecting = False
 
@@ -355,6 +408,11 @@ class StationLife(ABC):
 
     # --- restarts
 
+    def start_firmware(self, version: str) -> None:
+        """Boot again with other firmware."""
+        self.firmware_version = version
+        self.spawn(self._restart("FirmwareUpdate", is_at_once=False))
+
     def _leave(self, away_s: float, reason: str) -> None:
         """Be gone for a while and come back booting."""
         self._away_until_s = self.clock.monotonic() + away_s
@@ -369,6 +427,13 @@ class StationLife(ABC):
             self._leave(self.timing.reboot_s, reason)
         if self._wire is not None:
             await self._wire.close(1001, "rebooting")
+
+    async def reconnect(self, away_s: float, reason: str) -> None:
+        """Close the line properly and connect again soon, without a boot."""
+        self._away_until_s = self.clock.monotonic() + away_s
+        self._failed_connects = 0
+        if self._wire is not None:
+            await self._wire.close(1000, reason)
 
     # --- faults on demand
 

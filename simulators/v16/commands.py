@@ -214,7 +214,7 @@ def _trigger_message(station: "Station", payload: Payload) -> Reply:
 
 def _trigger_boot(station: "Station", _connectors: list[Connector]) -> None:
     if station.boot_status == "Accepted":
-        station.spawn(station.send("BootNotification", station.nameplate.boot_payload()))
+        station.spawn(station.send("BootNotification", station.boot_payload()))
     else:
         station.boot_asked.set()
 

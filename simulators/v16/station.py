@@ -55,6 +55,7 @@ class Station(StationLife):
     ) -> None:
         super().__init__(endpoint, clock=clock, rng=rng, observer=observer, timing=timing)
         self.nameplate = nameplate or Nameplate()
+        self.firmware_version = self.nameplate.firmware_version
         built = {"NumberOfConnectors": str(self.nameplate.connectors)}
         self.configuration = Configuration({**built, **(configuration or {})})
         self.cached_tags: dict[str, bool] = {}
@@ -77,7 +78,10 @@ class Station(StationLife):
         return integer("TransactionMessageAttempts"), integer("TransactionMessageRetryInterval")
 
     def boot_payload(self) -> Payload:
-        return self.nameplate.boot_payload()
+        return replace(self.nameplate, firmware_version=self.firmware_version).boot_payload()
+
+    def is_busy_charging(self) -> bool:
+        return any(connector.transaction is not None for connector in self.charging.connectors.values())
 
     def _note_heartbeat(self, interval_s: int) -> None:
         self.configuration.change("HeartbeatInterval", str(interval_s))

@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from csms.ocpp.timestamps import write as timestamp
 from csms.ocpp.versions import Version
+from simulators import firmware, logs
 from simulators.clock import Clock
+from simulators.files import Files, Words
 from simulators.life import StationLife, Timing
 from simulators.messages import Message
 from simulators.v201 import commands, live
@@ -17,12 +17,12 @@ from simulators.v201.charging import Charging
 from simulators.v201.device_model import DeviceModel, SetResult, Variable
 from simulators.v201.evse import Evse, IdToken, Transaction
 from simulators.v201.nameplate import Nameplate
+from simulators.v201.network import Network
 from simulators.v201.parts import Parts
 from simulators.v201.reservations import Reservations
 from simulators.v201.smart_charging import Profiles
 from simulators.wire import Answered, Endpoint, Observer, Payload, Reply
 
-MAX_JOURNAL_LINES = 2_000
 EVSE_RESET_S = 5.0
 
 
@@ -45,7 +45,6 @@ class Station(StationLife):
         self.nameplate = nameplate or Nameplate()
         self.firmware_version = self.nameplate.firmware_version
         self.boot_reason = "PowerUp"
-        self.journal: deque[tuple[Any, str]] = deque(maxlen=MAX_JOURNAL_LINES)
         evses = self.nameplate.evses()
         self.model = DeviceModel({number: len(evse.connectors) for number, evse in evses.items()}, variables)
         self.parts = Parts(self.model, self.clock, self.messages, self.observer, self.rng, lambda: self.is_online)
@@ -55,6 +54,8 @@ class Station(StationLife):
         self.profiles = Profiles(self.charging, self.parts)
         self.charging.on_ended.append(self._reset_when_idle)
         self._waiting_resets: set[int | None] = set()
+        self.network = Network(self)
+        self.files = Files(self, Words(self._tell_firmware, self._tell_log))
         live.bind(self)
 
     # --- the words of 2.x
@@ -105,6 +106,7 @@ class Station(StationLife):
         self.charging.statuses.tell_all(is_boot=is_boot)
         if is_boot:
             self.tell_security("StartupOfTheDevice", f"boot: {self.boot_reason}")
+            self.files.booted()
 
     def _end_reports(self) -> None:
         self.note("the connection ended")
@@ -145,23 +147,34 @@ class Station(StationLife):
         self.note(f"reboot: {reason}")
         self.boot_reason = reason
         self.model.reboot()
+        self.network.succeeded()
+        self.network.use()
         self._waiting_resets.clear()
 
     def _on_call(self, action: str, payload: Payload) -> Reply:
         return commands.answer(self, action, payload)
 
+    def _used_endpoint(self) -> Endpoint:
+        return self.network.endpoint()
+
+    def _note_connect(self, *, is_connected: bool) -> None:
+        super()._note_connect(is_connected=is_connected)
+        if is_connected:
+            self.network.succeeded()
+        else:
+            self.network.failed()
+
+    def count_certificates(self) -> None:
+        """Let the device model tell how many certificates are installed."""
+        self.model.change("SecurityCtrlr.CertificateEntries", str(len(self.certificates.roots)))
+
     # --- what the station does on demand
 
-    def note(self, what: str) -> None:
-        """Write a line into the station's journal, which GetLog uploads."""
-        self.journal.append((self.clock.now(), what))
+    def _tell_firmware(self, order: firmware.Order, status: str) -> None:
+        self.parts.report("FirmwareStatusNotification", _with_request(status, order.request_id))
 
-    def tell_security(self, kind: str, info: str = "") -> None:
-        """Report a security event; it waits for the CSMS if need be (A04)."""
-        self.note(f"security event {kind} {info}".rstrip())
-        more = {"techInfo": info[:255]} if info else {}
-        payload = {"type": kind, "timestamp": timestamp(self.clock.now()), **more}
-        self.parts.report("SecurityEventNotification", payload, is_kept=True)
+    def _tell_log(self, order: logs.Order, status: str) -> None:
+        self.parts.report("LogStatusNotification", _with_request(status, order.request_id))
 
     async def send_each(self, action: str, payloads: Iterable[Payload]) -> None:
         """Send pages in order; when one is not taken the rest stays behind."""
@@ -171,12 +184,13 @@ class Station(StationLife):
 
     def set_variable(self, asked: Payload) -> SetResult:
         """Change one attribute as SetVariables asks."""
-        return self.model.set(asked)
+        return self.network.check_priority(asked) or self.model.set(asked)
 
     def changed(self, variables: Iterable[Variable]) -> None:
         """Wake whoever waits by the old value of a variable."""
         for variable in variables:
             self.note(f"{variable.component}.{variable.name} was set")
+            self.network.changed(variable)
             if variable.name == "HeartbeatInterval":
                 self.heartbeat_changed.set()
             elif variable.component == "AlignedDataCtrlr":
@@ -184,6 +198,9 @@ class Station(StationLife):
         self.charging.wake()
 
     # --- restarts
+
+    def is_busy_charging(self) -> bool:
+        return any(evse.is_charging for evse in self.charging.evses.values())
 
     def is_charging(self, evse_id: int | None) -> bool:
         """Whether a transaction runs on this EVSE, or on any."""
@@ -224,3 +241,7 @@ class Station(StationLife):
         await self.clock.sleep(EVSE_RESET_S)
         evse.is_resetting = False
         self.charging.statuses.tell(evse)
+
+
+def _with_request(status: str, request_id: int | None) -> Payload:
+    return {"status": status, **({} if request_id is None else {"requestId": request_id})}

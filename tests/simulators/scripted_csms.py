@@ -5,6 +5,7 @@ import contextlib
 import functools
 import itertools
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -198,12 +199,20 @@ def refuse(_payload: Payload) -> Payload | None:
 
 
 @contextlib.asynccontextmanager
-async def scripted_csms(port: int = 0, **options: Any) -> AsyncIterator[ScriptedCsms]:
+async def scripted_csms(
+    port: int = 0, tls: ssl.SSLContext | None = None, **options: Any
+) -> AsyncIterator[ScriptedCsms]:
     csms = ScriptedCsms(**options)
     server: Server = await serve(
-        csms.handle, "127.0.0.1", port, process_request=csms.check, select_subprotocol=csms.choose, close_timeout=2.0
+        csms.handle,
+        "127.0.0.1",
+        port,
+        ssl=tls,
+        process_request=csms.check,
+        select_subprotocol=csms.choose,
+        close_timeout=2.0,
     )
     async with server:
-        csms.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ocpp"
+        csms.url = f"{'ws' if tls is None else 'wss'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/ocpp"
         yield csms
     assert csms.invalid == []
