@@ -19,7 +19,7 @@ LIBRARIES = {
     "websockets": ("broker/", "simulators/"),
     "nats": ("csms/bus/nats.py",),
     "apscheduler": ("csms/jobs.py",),
-    "aioftp": ("file_server/",),
+    "aioftp": ("file_server/", "simulators/transfers.py"),
     "aiosmtplib": ("csms/mail.py",),
     "geojson": ("csms/fleet/feeds/",),
     "typer": ("csms/cli.py", "simulators/cli.py", "simulators/load.py"),
