@@ -301,6 +301,12 @@ def _vendor_message(request: Payload, answer: Payload) -> Words:
     return Words(f"{text}; nobody here understands it.", Level.INFO, f"It was answered with {status_of(answer)}.")
 
 
+def _display_messages(request: Payload, _answer: Payload) -> Words:
+    told = request.get("messageInfo")
+    count = len(told) if isinstance(told, list) else 0
+    return Words(f"The station told {count} of the messages on its displays.")
+
+
 FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     "Authorize": _authorize,
     "BootNotification": _boot,
@@ -310,6 +316,7 @@ FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     "Heartbeat": _heartbeat,
     "LogStatusNotification": _progress("Log", _UPLOAD_TASK),
     "MeterValues": _meter_values,
+    "NotifyDisplayMessages": _display_messages,
     "ReservationStatusUpdate": _reservation,
     "SecurityEventNotification": _security_event,
     "SignCertificate": _sign_certificate,
