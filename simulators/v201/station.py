@@ -14,8 +14,11 @@ from simulators.messages import Message
 from simulators.v201 import commands, live
 from simulators.v201.authorization import Authorization
 from simulators.v201.charging import Charging
+from simulators.v201.customers import Customers
 from simulators.v201.device_model import DeviceModel, SetResult, Variable
+from simulators.v201.displays import Displays
 from simulators.v201.evse import Evse, IdToken, Transaction
+from simulators.v201.monitoring import Monitors
 from simulators.v201.nameplate import Nameplate
 from simulators.v201.network import Network
 from simulators.v201.parts import Parts
@@ -53,10 +56,13 @@ class Station(StationLife):
         self.reservations = Reservations(evses, self.parts, self.charging.statuses)
         self.profiles = Profiles(self.charging, self.parts)
         self.charging.on_ended.append(self._reset_when_idle)
+        self.displays = Displays(self.charging, self.parts)
+        self.customers = Customers(self.authorization, self.charging)
         self._waiting_resets: set[int | None] = set()
         self.network = Network(self)
         self.files = Files(self, Words(self._tell_firmware, self._tell_log))
         live.bind(self)
+        self.monitors = Monitors(self.parts, evses, self.charging.statuses.event_ids)
 
     # --- the words of 2.x
 
@@ -100,6 +106,7 @@ class Station(StationLife):
         async with asyncio.TaskGroup() as group:
             group.create_task(self.charging.run())
             group.create_task(self.reservations.run())
+            group.create_task(self.monitors.run())
 
     def _begin_reports(self, *, is_boot: bool) -> None:
         self.note("the CSMS accepted the station" if is_boot else "connected again")

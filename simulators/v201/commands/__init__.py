@@ -7,7 +7,7 @@ from csms.ocpp import schema
 from csms.ocpp.actions import ACTIONS
 from csms.ocpp.errors import ErrorKind, OcppError
 from simulators.life import BootStatus
-from simulators.v201.commands import access, core, files, security, settings, smart_charging
+from simulators.v201.commands import access, core, files, monitors, screens, security, settings, smart_charging
 from simulators.wire import Payload, Reply
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ HANDLERS: Mapping[str, Handler] = {
     **settings.HANDLERS,
     **smart_charging.HANDLERS,
     **files.HANDLERS,
+    **monitors.HANDLERS,
+    **screens.HANDLERS,
     **security.HANDLERS,
 }
 
