@@ -72,9 +72,18 @@ _ENUM_ALIASES: Final[Mapping[str, str]] = {
 _ENUM_FALLBACKS: Final[Mapping[str, tuple[str, ...]]] = {
     "errorCode": ("OtherError",),
     "reason": ("Other", "Unknown"),
+    "stoppedReason": ("Other",),
 }
 _OPEN_ENUMS: Final = frozenset({"measurand", "unit", "phase", "location", "format", "context"})
 _SAMPLE: Final = "sampledValue"
+_OPEN_WORDS: Final = frozenset(
+    {"chargingState", "connectorStatus", "operationMode", "preconditioningStatus", "triggerReason"}
+)
+"""Of 2.x: words that are shown or stored, but decide nothing that a handler could not bear."""
+_ID_TOKENS: Final = frozenset({"additionalInfo", "groupIdToken", "idToken"})
+_SPARED: Final = frozenset({("connectorId",), ("reason",), ("seqNo",), ("triggerReason",)})
+"""Required fields of 2.x that its handlers can do without: what has happened must not be refused for want of them."""
+_SIGNED: Final = "signedMeterValue"
 
 # Cutting these would make another identity of them, or break a signature.
 _IDENTITIES: Final = frozenset(
@@ -272,6 +281,8 @@ class _Walk:
         """Excuse a missing time: the handler takes the time of receipt."""
         if rules.get("format") == "date-time":
             self.note("missing_time_kept", path)
+        elif self.version is not Version.V16 and (path in _SPARED or _SIGNED in path):
+            self.note("missing_value_kept", path)
         else:
             self.breach(path, "required")
 
@@ -310,7 +321,7 @@ class _Walk:
         fallback = next((word for word in _ENUM_FALLBACKS.get(str(name), ()) if word in options), None)
         if right is not None:
             self.note("enum_spelling", path)
-        elif _SAMPLE in path and name in _OPEN_ENUMS:
+        elif (_SAMPLE in path and name in _OPEN_ENUMS) or self._is_open_word(path):
             self.note("unknown_value_kept", path)
             right = value
         elif fallback is not None:
@@ -319,6 +330,10 @@ class _Walk:
         else:
             self.breach(path, "enum", options)
         return right
+
+    def _is_open_word(self, path: Path) -> bool:
+        is_kind_of_token = path[-1] == "type" and not _ID_TOKENS.isdisjoint(path)
+        return self.version is not Version.V16 and (path[-1] in _OPEN_WORDS or is_kind_of_token)
 
     def _timestamp(self, value: str, path: Path) -> str:
         reading = timestamps.read(value)

@@ -344,3 +344,46 @@ def test_repairing_never_raises_nor_mutates_and_leaves_only_what_is_excused(
 def test_repairing_never_raises_for_what_is_no_payload(route: tuple[Version, str, Any], payload: Any) -> None:
     result = repair(*route, payload)
     assert result.remaining is not None or check(*route, result.payload) is None or result.applied
+
+
+EVENT = {
+    "eventType": "Ended",
+    "timestamp": AT,
+    "triggerReason": "EVDeparted",
+    "seqNo": 1,
+    "transactionInfo": {"transactionId": "T"},
+}
+
+
+@pytest.mark.parametrize("version", [V201, V21])
+@pytest.mark.parametrize(
+    ("changes", "mended", "name"),
+    [
+        ({"triggerReason": "Vendor"}, {"triggerReason": "Vendor"}, "unknown_value_kept"),
+        ({"triggerReason": "evdeparted"}, {}, "enum_spelling"),
+        ({"triggerReason": None, "seqNo": None}, {"triggerReason": None, "seqNo": None}, "missing_value_kept"),
+        (
+            {"transactionInfo": {"transactionId": "T", "stoppedReason": "Boom", "chargingState": "Napping"}},
+            {"transactionInfo": {"transactionId": "T", "stoppedReason": "Other", "chargingState": "Napping"}},
+            "unknown_value",
+        ),
+    ],
+)
+def test_what_has_happened_is_not_refused_for_a_word(
+    version: Version, changes: dict[str, Any], mended: dict[str, Any], name: str
+) -> None:
+    """A station that gets a CALLERROR for a TransactionEvent sends it again for ever."""
+    result = repair(version, "TransactionEvent", "request", EVENT | changes)
+    assert result.remaining is None
+    assert result.payload == {key: value for key, value in (EVENT | mended).items() if value is not None}
+    assert name in {one.name for one in result.applied}
+
+
+def test_a_signature_without_its_key_and_an_unknown_kind_of_token_are_kept() -> None:
+    signed = {"value": 5.0, "signedMeterValue": {"signedMeterData": "AA", "encodingMethod": "OCMF"}}
+    told = EVENT | {
+        "idToken": {"idToken": "1", "type": "Fingerprint"},
+        "meterValue": [{"timestamp": AT, "sampledValue": [signed]}],
+    }
+    result = repair(V201, "TransactionEvent", "request", told)
+    assert (result.remaining, result.payload) == (None, told)

@@ -513,3 +513,21 @@ async def test_what_can_be_sent_is_listed_with_schemas(api: httpx.AsyncClient, s
     assert reset["example"] == rules.EXAMPLES[version]["Reset"]
     assert all(one["purpose"] for one in listed["actions"])
     assert (await api.get("/api/v1/stations/nobody/command-actions")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        ("restart", {"kind": "when_idle"}, "cannot wait"),
+        ("restart", {"charge_point_number": 1}, "whole station"),
+        ("charge-points/1/unlock?connector_number=2", None, "charge point of its own"),
+        ("charge-points/1/availability", {"state": "operative", "connector_number": 1}, "charge point of its own"),
+    ],
+)
+async def test_what_1_6_cannot_say_is_told(
+    api: httpx.AsyncClient, node: Node, path: str, body: dict[str, Any] | None, text: str
+) -> None:
+    answer = await api.post(f"/api/v1/stations/{node.identity}/{path}", json=body)
+    assert answer.status_code == 409
+    assert text in answer.json()["detail"]
+    assert node.orders == []

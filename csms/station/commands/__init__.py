@@ -3,5 +3,5 @@
 from csms.station.commands.model import Command, CommandOutcome
 from csms.station.commands.service import send, version_of
 
-NEEDS = ("station.charge_logs", "station.information")
+NEEDS = ("station.charge_logs", "station.information", "station.tokens")
 __all__ = ["Command", "CommandOutcome", "send", "version_of"]

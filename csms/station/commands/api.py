@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -19,16 +18,22 @@ from csms.rights import Area, Caller
 from csms.runtime import Runtime
 from csms.station.commands import rules
 from csms.station.commands.model import Command, CommandOutcome
+from csms.station.commands.rules import RestartKind
 from csms.station.commands.service import (
     TIMEOUT_S_MAX,
     CommandFilter,
+    about_charge,
+    charges_begun_by,
     commands_of,
     get_command,
     send,
-    stop_charge,
+    start_charge,
     version_of,
+    wish,
 )
+from csms.station.commands.service import Start as StartWanted
 from csms.station.information import StationDep
+from csms.station.tokens import TokenKind
 from csms.web import (
     CallerDep,
     Page,
@@ -84,6 +89,9 @@ class CommandShown(Shown):
     sent_at: datetime = Field(description="when it was handed over to be sent")
     answered_at: datetime | None = Field(description="when the outcome was known; null while `waiting`")
     sent_by: str = Field(description="name of the person or key", examples=["operations desk"])
+    charge_log_id: Id | None = Field(
+        None, description="the charge that a remote start led to (OCPP 2.x); null as long as there is none"
+    )
 
 
 class ActionShown(Shown):
@@ -104,23 +112,41 @@ class ActionsShown(Shown):
     actions: list[ActionShown]
 
 
-class RestartKind(StrEnum):
-    SOFT = "soft"
-    HARD = "hard"
-
-
 class Restart(Strict):
     kind: RestartKind = Field(
-        RestartKind.SOFT, description="soft ends charges in order and reboots; hard reboots at once"
+        RestartKind.SOFT,
+        description=(
+            "`soft` ends charges in order and reboots; `hard` reboots at once (OCPP 1.6; in 2.x as `soft`); "
+            "`when_idle` waits until nothing charges (OCPP 2.x)"
+        ),
+    )
+    charge_point_number: int | None = Field(
+        None, ge=1, le=1000, description="only this charge point, where the station can (OCPP 2.x)"
     )
 
 
 class Start(Strict):
-    token: str = Field(min_length=1, max_length=20, description="who charges: the id tag", examples=["04A2B3C4D5"])
+    token: str = Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~ ]+$",
+        description="who charges: 20 characters at most in OCPP 1.6, 36 in 2.0.1, 255 in 2.1",
+        examples=["04A2B3C4D5"],
+    )
+    kind: TokenKind | None = Field(
+        None, description="as it is registered, else `central`; OCPP 1.6 does not tell", examples=["iso14443"]
+    )
 
 
 class Availability(Strict):
     state: Literal["operative", "inoperative"] = Field(examples=["inoperative"])
+    connector_number: int | None = Field(
+        None, ge=1, le=1000, description="only this connector of the charge point (OCPP 2.x)"
+    )
+
+
+class RunningCost(Strict):
+    total_cost: float = Field(ge=0, le=1e9, description="in the currency of the station's tariff", examples=[3.75])
 
 
 async def _filter(
@@ -130,9 +156,9 @@ async def _filter(
     return CommandFilter(frozenset(action or ()), frozenset(outcome or ()))
 
 
-def _shown(command: Command, identity: str) -> CommandShown:
+def _shown(command: Command, identity: str, charge_log_id: int | None = None) -> CommandShown:
     fields = command.model_dump(exclude={"station_id"})
-    return CommandShown.model_validate({**fields, "station_id": identity})
+    return CommandShown.model_validate({**fields, "station_id": identity, "charge_log_id": charge_log_id})
 
 
 async def _body(request: Request) -> Any:
@@ -155,6 +181,14 @@ class Sender:
 
     async def send(self, action: str, payload: Any) -> CommandShown:
         command = await send(self.runtime, self.caller, self.station_id, action, payload, timeout_s=self.timeout_s)
+        return _shown(command, self.station_id)
+
+    async def wish(self, say: Callable[[Version], rules.Wish]) -> CommandShown:
+        command = await wish(self.runtime, self.caller, self.station_id, say, timeout_s=self.timeout_s)
+        return _shown(command, self.station_id)
+
+    async def start(self, wanted: StartWanted) -> CommandShown:
+        command = await start_charge(self.runtime, self.caller, self.station_id, wanted, timeout_s=self.timeout_s)
         return _shown(command, self.station_id)
 
 
@@ -246,7 +280,8 @@ async def list_commands(
 ) -> Page[CommandShown]:
     query = commands_of(station, wanted, start=period.start, end=period.end)
     rows, next_cursor = await page_of(work, query, page)
-    return Page(items=[_shown(row, station.identity) for row in rows], next_cursor=next_cursor)
+    begun = await charges_begun_by(work, station.id, rows)
+    return Page(items=[_shown(row, station.identity, begun.get(row.id)) for row in rows], next_cursor=next_cursor)
 
 
 @router.get(
@@ -256,7 +291,9 @@ async def list_commands(
     summary="One command and what came of it",
 )
 async def show_command(command_id: Id, station: StationDep, work: Reading) -> CommandShown:
-    return _shown(await get_command(work, station, command_id), station.identity)
+    command = await get_command(work, station, command_id)
+    begun = await charges_begun_by(work, station.id, [command])
+    return _shown(command, station.identity, begun.get(command.id))
 
 
 @router.get(
@@ -287,9 +324,10 @@ async def list_actions(station: StationDep) -> ActionsShown:
     dependencies=_CAN_SEND,
     responses=_PROBLEMS,
     summary="Restart the station",
+    openapi_extra=behind("Reset"),
 )
 async def restart(body: Restart, sender: SenderDep) -> CommandShown:
-    return await sender.send("Reset", rules.restart_request(is_hard=body.kind is RestartKind.HARD))
+    return await sender.wish(lambda version: rules.restart(version, body.kind, body.charge_point_number))
 
 
 @router.post(
@@ -297,10 +335,14 @@ async def restart(body: Restart, sender: SenderDep) -> CommandShown:
     dependencies=_CAN_SEND,
     responses=_PROBLEMS,
     summary="Start charging at a charge point",
+    openapi_extra=behind("RemoteStartTransaction", "RequestStartTransaction"),
 )
 async def start_charging(body: Start, number: Number, sender: SenderDep) -> CommandShown:
-    """`Accepted` means that the station will try; the charge log appears when it has started."""
-    return await sender.send("RemoteStartTransaction", rules.start_request(number, body.token))
+    """`Accepted` means that the station will try; the charge log appears when it has started.
+
+    With OCPP 2.x, `charge_log_id` of the command then says which one it is.
+    """
+    return await sender.start(StartWanted(number, body.token, body.kind))
 
 
 @router.post(
@@ -308,9 +350,14 @@ async def start_charging(body: Start, number: Number, sender: SenderDep) -> Comm
     dependencies=_CAN_SEND,
     responses=_PROBLEMS,
     summary="Unlock the cable of a charge point",
+    openapi_extra=behind("UnlockConnector"),
 )
-async def unlock(number: Number, sender: SenderDep) -> CommandShown:
-    return await sender.send("UnlockConnector", rules.unlock_request(number))
+async def unlock(
+    number: Number,
+    sender: SenderDep,
+    connector_number: Annotated[int, Query(ge=1, le=1000, description="which of its connectors (OCPP 2.x)")] = 1,
+) -> CommandShown:
+    return await sender.wish(lambda version: rules.unlock(version, number, connector_number))
 
 
 @router.post(
@@ -318,6 +365,7 @@ async def unlock(number: Number, sender: SenderDep) -> CommandShown:
     dependencies=_CAN_SEND,
     responses=_PROBLEMS,
     summary="Take a charge point out of service, or put it back",
+    openapi_extra=behind("ChangeAvailability"),
 )
 async def change_availability(
     body: Availability,
@@ -326,22 +374,64 @@ async def change_availability(
 ) -> CommandShown:
     """A charge point that is charging answers `Scheduled` and changes when the charge has ended."""
     is_operative = body.state == "operative"
-    return await sender.send("ChangeAvailability", rules.availability_request(number, is_operative=is_operative))
+    return await sender.wish(
+        lambda version: rules.availability(version, number, body.connector_number, is_operative=is_operative)
+    )
+
+
+_ABOUT_CHARGE: Final[dict[int | str, dict[str, Any]]] = {
+    403: {"description": "your role may not operate stations"},
+    404: {"description": "no such charge"},
+    409: {"description": "the charge has ended already, or the station's OCPP version cannot do this"},
+}
 
 
 @router.post(
     "/charge-logs/{charge_log_id}/stop",
     dependencies=_CAN_SEND,
-    responses={
-        403: {"description": "your role may not operate stations"},
-        404: {"description": "no such charge"},
-        409: {"description": "the charge has ended already"},
-    },
+    responses=_ABOUT_CHARGE,
     summary="Stop a running charge",
+    openapi_extra=behind("RemoteStopTransaction", "RequestStopTransaction"),
 )
 async def stop_this_charge(
     charge_log_id: Annotated[Id, Path()], runtime: RuntimeDep, caller: CallerDep, timeout_s: Timeout = None
 ) -> CommandShown:
     """`Accepted` means that the station will stop; the charge log ends when it has."""
-    command, station_id = await stop_charge(runtime, caller, charge_log_id, timeout_s=timeout_s)
-    return _shown(command, station_id)
+    return _shown(*await about_charge(runtime, caller, charge_log_id, rules.stop, timeout_s=timeout_s))
+
+
+@router.post(
+    "/charge-logs/{charge_log_id}/ask-status",
+    dependencies=_CAN_SEND,
+    responses=_ABOUT_CHARGE,
+    summary="Ask the station whether a charge goes on",
+    openapi_extra=behind("GetTransactionStatus"),
+)
+async def ask_status(
+    charge_log_id: Annotated[Id, Path()], runtime: RuntimeDep, caller: CallerDep, timeout_s: Timeout = None
+) -> CommandShown:
+    """OCPP 2.x. The answer, also whether messages of the charge wait to be sent, is `status_told` of the charge log."""
+    said = rules.transaction_status
+    return _shown(*await about_charge(runtime, caller, charge_log_id, said, must_run=False, timeout_s=timeout_s))
+
+
+@router.post(
+    "/charge-logs/{charge_log_id}/cost",
+    dependencies=_CAN_SEND,
+    responses=_ABOUT_CHARGE,
+    summary="Tell the station what a running charge has cost so far",
+    openapi_extra=behind("CostUpdated"),
+)
+async def tell_cost(
+    charge_log_id: Annotated[Id, Path()],
+    body: RunningCost,
+    runtime: RuntimeDep,
+    caller: CallerDep,
+    timeout_s: Timeout = None,
+) -> CommandShown:
+    """OCPP 2.x; stations with a display show it. What was told last is in the charge log's `cost_told`."""
+
+    def say(version: Version, transaction_id: str) -> rules.Wish:
+        return rules.running_cost(version, transaction_id, body.total_cost)
+
+    return _shown(*await about_charge(runtime, caller, charge_log_id, say, timeout_s=timeout_s))

@@ -1,7 +1,8 @@
 """B3: sends commands and keeps the command log; every command ends in exactly one outcome."""
 
 import asyncio
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,10 +23,11 @@ from csms.ocpp.versions import Version
 from csms.rights import SYSTEM, Caller
 from csms.routing import Registration, check_sent
 from csms.runtime import Runtime
-from csms.station.charge_logs import ChargeState, get_charge_log
+from csms.station.charge_logs import ChargeLog, ChargeState, get_charge_log
 from csms.station.commands import rules
 from csms.station.commands.model import Command, CommandOutcome
 from csms.station.information import Station, get_station
+from csms.station.tokens import Token, TokenKind, id_token, token_key
 from csms.store import Fact, Work
 
 log = structlog.get_logger(__name__)
@@ -33,6 +35,19 @@ log = structlog.get_logger(__name__)
 TIMEOUT_S_MAX: Final = 300.0
 _SWEEP_MARGIN_S: Final = 60.0
 _LOST: Final = "the process that sent it ended before the outcome was known; the station may have acted"
+
+REMOTE_START_IDS: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A charge that an operator wants to begin."""
+
+    charge_point_number: int
+    token: str
+    kind: TokenKind | None = None
+    """None: as it is registered; a token that is not is the operator's own."""
+
 
 _running: set[asyncio.Task[Command]] = set()
 """Commands under way: the event loop itself keeps only weak references to tasks."""
@@ -89,20 +104,83 @@ async def send(
     return await asyncio.shield(task)
 
 
-async def stop_charge(
-    runtime: Runtime, caller: Caller, charge_log_id: int, *, timeout_s: float | None = None
-) -> tuple[Command, str]:
-    """Ask the station to stop a running charge; returns the command and the station's identity.
+async def wish(
+    runtime: Runtime,
+    caller: Caller,
+    identity: str,
+    say: Callable[[Version], rules.Wish],
+    *,
+    timeout_s: float | None = None,
+) -> Command:
+    """Send what an operator wants in the words of the version that the station speaks.
 
-    Raises NotFound, and Conflict for a charge that has ended.
+    Raises Conflict where that version has none, and what `send` raises.
+    """
+    async with runtime.store.reading(caller) as work:
+        version = version_of(await get_station(work, identity))
+    try:
+        said = say(version)
+    except rules.CannotSay as error:
+        raise Conflict(str(error)) from error
+    return await send(runtime, caller, identity, said.action, said.payload, timeout_s=timeout_s)
+
+
+async def start_charge(
+    runtime: Runtime, caller: Caller, identity: str, start: Start, *, timeout_s: float | None = None
+) -> Command:
+    """Ask the station to begin a charge. Raises Conflict for a charge point or a token that is out of the question."""
+    async with runtime.store.reading(caller) as work:
+        station = await get_station(work, identity)
+        token = await _registered(work, station, start.token)
+    kind = start.kind or (TokenKind.CENTRAL if token is None else token.kind)
+    remote_start_id = 1 + secrets.randbelow(REMOTE_START_IDS)
+
+    def say(version: Version) -> rules.Wish:
+        written = id_token(start.token, kind, is_21=version is Version.V21)
+        return rules.start(version, start.charge_point_number, written, remote_start_id)
+
+    return await wish(runtime, caller, identity, say, timeout_s=timeout_s)
+
+
+async def _registered(work: Work, station: Station, uid: str) -> Token | None:
+    query = select(Token).where(Token.organisation_id == station.organisation_id, Token.uid_key == token_key(uid))
+    return (await work.session.exec(query)).first()
+
+
+async def about_charge(
+    runtime: Runtime,
+    caller: Caller,
+    charge_log_id: int,
+    say: Callable[[Version, str], rules.Wish],
+    *,
+    must_run: bool = True,
+    timeout_s: float | None = None,
+) -> tuple[Command, str]:
+    """Tell or ask a charge's station something about it; returns the command and the station's identity.
+
+    Raises NotFound, and Conflict for a charge that has ended if it must run.
     """
     async with runtime.store.reading(caller) as work:
         charge = await get_charge_log(work, charge_log_id)
-        if charge.state is not ChargeState.RUNNING:
+        if must_run and charge.state is not ChargeState.RUNNING:
             raise Conflict("this charge has ended already")
         identity = (await work.session.get_one(Station, charge.station_id)).identity
-    payload = rules.stop_request(charge.transaction_id)
-    return await send(runtime, caller, identity, "RemoteStopTransaction", payload, timeout_s=timeout_s), identity
+
+    def said(version: Version) -> rules.Wish:
+        return say(version, charge.transaction_id)
+
+    return await wish(runtime, caller, identity, said, timeout_s=timeout_s), identity
+
+
+async def charges_begun_by(work: Work, station_id: int, commands: Sequence[Command]) -> dict[int, int]:
+    """The charge logs that remote starts led to (2.x), by the command's id; accepted ones may lead to none."""
+    starts = {one.request.get("remoteStartId"): one.id for one in commands if one.action == "RequestStartTransaction"}
+    if not starts:
+        return {}
+    query = select(ChargeLog.remote_start_id, ChargeLog.id).where(
+        ChargeLog.station_id == station_id, col(ChargeLog.remote_start_id).in_(starts)
+    )
+    return {starts[number]: log_id for number, log_id in await work.session.exec(query)}
 
 
 async def _prepare(

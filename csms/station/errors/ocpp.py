@@ -21,7 +21,7 @@ async def status_notification(work: Work, station: ConnectedStation, payload: Pa
 
 async def status_notification_2(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
     """OCPP 2.0.1 G01: one connector of one EVSE; the EVSE's own state follows from them."""
-    number, connector = payload["evseId"], payload["connectorId"]
+    number, connector = payload["evseId"], payload.get("connectorId", 1)
     told = timestamps.read(payload.get("timestamp"))
     at = believed_time(told.at if told else None, work.now)
     await set_connector_status(work, station, number, connector, payload["connectorStatus"], at)

@@ -209,7 +209,7 @@ def code_to_store(report: Report) -> str:
 def read_connector_report(payload: Mapping[str, Any]) -> Report:
     """The report in a StatusNotification of 2.x (2.0.1 G01): that a connector is faulted, or that it is not."""
     is_faulted = payload["connectorStatus"] == FAULTED
-    connector = payload["connectorId"]
+    connector = payload.get("connectorId", 1)
     return Report(
         FAULTED if is_faulted else NO_ERROR, is_faulted=is_faulted, connector=connector if connector > 0 else None
     )

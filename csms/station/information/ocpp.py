@@ -46,7 +46,7 @@ async def boot_notification_2(work: Work, station: ConnectedStation, payload: Pa
         "iccid": modem.get("iccid"),
         "imsi": modem.get("imsi"),
     }
-    _note_boot(work, station, facts, str(payload["reason"])[:REASON_CHARS_MAX])
+    _note_boot(work, station, facts, str(payload.get("reason", "Unknown"))[:REASON_CHARS_MAX])
     return _clock(work, station) | {"status": _STATUS[station.registration]}
 
 

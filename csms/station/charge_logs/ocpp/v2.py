@@ -17,7 +17,7 @@ from csms.station.charge_logs.service.memory import OpenTransactions, Transactio
 from csms.station.charge_logs.service.samples import read_samples
 from csms.station.charge_logs.service.told import ENERGY_FLOWS, TransactionEvent
 from csms.station.charge_points import set_charging
-from csms.station.tokens import read_id_token
+from csms.station.tokens import TokenKind, read_id_token, token_key
 from csms.store import Work
 
 _KINDS: Final[Mapping[str, EventKind]] = {
@@ -171,6 +171,15 @@ async def cost_answered(work: Work, station: ConnectedStation, request: Payload,
         work.change(ChargeLog, transaction.id, cost_told=float(cost), cost_told_at=work.now)
 
 
+async def remote_start_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
+    """RequestStartTransaction (2.0.1 F01): the token of an accepted one was ours to hand out."""
+    uid, kind = read_id_token(request.get("idToken"))
+    number = _integer(request, "remoteStartId")
+    if answer.get("status") == "Accepted" and kind is TokenKind.CENTRAL and number is not None:
+        memory = station.recall(OpenTransactions)
+        work.after_commit(lambda: memory.remember_remote_start(number, token_key(uid)))
+
+
 async def _named(work: Work, station: ConnectedStation, request: Payload) -> Transaction | None:
     transaction_id = _text(request, "transactionId")
     if transaction_id is None:
@@ -190,4 +199,5 @@ OBSERVES = (
 ANSWERED = (
     Answered(VERSIONS_2, "GetTransactionStatus", status_answered),
     Answered(VERSIONS_2, "CostUpdated", cost_answered),
+    Answered(VERSIONS_2, "RequestStartTransaction", remote_start_answered),
 )

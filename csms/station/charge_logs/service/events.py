@@ -41,10 +41,11 @@ from csms.station.charge_logs.service.starting import judged, supersede, tell_st
 from csms.station.charge_logs.service.told import TransactionEvent
 from csms.station.charge_logs.service.told_ends import end_told, reckon_again, show_charging
 from csms.station.charge_points import charge_point_id
-from csms.station.tokens import TokenKind, Verdict, id_token_info, token_key
+from csms.station.tokens import TokenKind, TokenStatus, Verdict, id_token_info, token_key
 from csms.store import Work
 
 _TOLD_ONCE: Final = frozenset({"remote_start_id", "reservation_id"})
+_UNREGISTERED: Final = frozenset({TokenStatus.INVALID, TokenStatus.UNKNOWN})
 GUESSABLE_CHARS: Final = 16
 """Shorter ids are counters: two stations have the same ones without any of them being hostile."""
 
@@ -253,6 +254,8 @@ async def _note_token(work: Work, station: ConnectedStation, event: TransactionE
     step.verdict = verdict = await judged(
         work, station, uid, number=number, started_at=started_at, kind=kind, charge_log_id=before.id
     )
+    if verdict.status in _UNREGISTERED and _is_ours(station, event, uid):
+        step.verdict = verdict = replace(verdict, status=TokenStatus.ACCEPTED)
     is_better = Flag.UNAUTHORISED in step.flags and verdict.is_accepted and not event.shows_stopper
     if is_first or is_better:
         _note_holder(step, uid, kind, verdict)
@@ -261,6 +264,12 @@ async def _note_token(work: Work, station: ConnectedStation, event: TransactionE
         if is_stranger(step.transaction, uid, verdict):
             step.flags.add(Flag.OTHER_TOKEN)
     return {"idTokenInfo": id_token_info(verdict, timestamps.write, is_21=event.is_21)}
+
+
+def _is_ours(station: ConnectedStation, event: TransactionEvent, uid: str) -> bool:
+    """A Central token that nobody registered, with which we ourselves asked for this start (2.0.1 F01)."""
+    asked_with = station.recall(OpenTransactions).remote_starts.get(event.columns.get("remote_start_id", -1))
+    return asked_with is not None and asked_with == token_key(uid)
 
 
 def _note_holder(step: _Step, uid: str, kind: TokenKind | None, verdict: Verdict) -> None:

@@ -121,6 +121,8 @@ class OpenTransactions:
     """Transaction ids that are not this station's, and whether they are another's."""
     doubtful: set[str] = field(default_factory=set)
     """Starts that were noted but perhaps not kept: looked up when they come again."""
+    remote_starts: dict[int, str] = field(default_factory=dict)
+    """Tokens with which we asked for starts that the station accepted (2.x), by remoteStartId."""
     _open: dict[str, Transaction] = field(default_factory=dict)
     """Those of `by_transaction_id` that are open."""
 
@@ -167,6 +169,11 @@ class OpenTransactions:
         self.strangers[transaction_id] = is_foreign
         while len(self.strangers) > STRANGERS_MAX:
             del self.strangers[next(iter(self.strangers))]
+
+    def remember_remote_start(self, remote_start_id: int, token: str) -> None:
+        self.remote_starts[remote_start_id] = token
+        while len(self.remote_starts) > STRANGERS_MAX:
+            del self.remote_starts[next(iter(self.remote_starts))]
 
     def remember_outside(self, number: int, measured_at: datetime) -> None:
         before = self.outside_sample_at.get(number)
