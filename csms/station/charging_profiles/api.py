@@ -12,7 +12,7 @@ from csms.runtime import Runtime
 from csms.station.charging_profiles import shapes
 from csms.station.charging_profiles.model import ProfileReport, ProfileState
 from csms.station.charging_profiles.rules.profile import Purpose, Unit
-from csms.station.charging_profiles.service import dynamic, sending
+from csms.station.charging_profiles.service import dynamic, priority, sending
 from csms.station.charging_profiles.service.in_force import Comparison, compare, in_force
 from csms.station.charging_profiles.service.known import ProfileFilter, get_profile, profiles_query
 from csms.station.commands import Command
@@ -251,6 +251,21 @@ async def remove_limit(
     only_this_charge: Annotated[bool | None, Query(description="left out: both kinds")] = None,
 ) -> shapes.Removal:
     return _removal(await sending.remove_limit(runtime, caller, station_id, number, is_charge=only_this_charge))
+
+
+@router.post(
+    "/charge-points/{number}/priority-charging",
+    summary="Let the charge that runs there go before others, or not any more (OCPP 2.1)",
+    dependencies=_CAN_SEND,
+    responses=_PROBLEMS,
+    openapi_extra=behind("UsePriorityCharging", "NotifyPriorityCharging"),
+)
+async def give_priority(
+    station_id: StationId, number: Number, body: shapes.PriorityWanted, runtime: RuntimeDep, caller: CallerDep
+) -> shapes.CommandResult:
+    """Profiles of purpose `priority_charging` are then in force for it. `NoProfile`: the station has none."""
+    command = await priority.give_priority(runtime, caller, station_id, number, is_active=body.is_active)
+    return shapes.CommandResult.of(command)
 
 
 async def _question(number: Number, duration_s: Duration = 86_400, unit: InUnit = Unit.AMPERE) -> sending.Question:

@@ -148,4 +148,19 @@ class ProfileReport(Owned, table=True):
     """Profiles beyond what is kept of one station."""
 
 
+class PriorityCharge(Owned, table=True):
+    """2.1: whether the charge at a charge point has priority; one row for each place."""
+
+    __tablename__ = "priority_charge"
+    __table_args__ = (UniqueConstraint("station_id", "charge_point_number", name="uq_priority_charge_station_place"),)
+
+    station_id: int = Field(sa_type=BigInt)
+    charge_point_number: int = Field(sa_type=BigInt)
+    transaction_id: str
+    is_active: bool
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+    is_own_wish: bool
+    """Asked for at the station, by its driver; otherwise by us."""
+
+
 KEPT = (Kept(ProfileReport, "history_kept_days"),)

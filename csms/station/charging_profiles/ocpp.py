@@ -4,6 +4,7 @@ from csms.ocpp import timestamps
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import Answered, ConnectedStation, Payload, Route
 from csms.station.charging_profiles.model import ChargingProfile
+from csms.station.charging_profiles.service.priority import priority_answered, priority_changed
 from csms.station.charging_profiles.service.storing import (
     clear_answered,
     composite_answered,
@@ -65,12 +66,20 @@ async def cleared_charging_limit(work: Work, station: ConnectedStation, payload:
     return {}
 
 
+async def notify_priority_charging(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
+    """2.1 K22: somebody at the station gave a charge priority, or took it back."""
+    is_active = payload.get("activated") is True
+    await priority_changed(work, station, payload.get("transactionId"), is_active=is_active, is_own_wish=True)
+    return {}
+
+
 ALL = (Version.V16, *VERSIONS_2)
 ROUTES = (
     Route(VERSIONS_2, "ReportChargingProfiles", report_charging_profiles),
     Route(VERSIONS_2, "NotifyChargingLimit", notify_charging_limit),
     Route(VERSIONS_2, "ClearedChargingLimit", cleared_charging_limit),
     Route(Version.V21, "PullDynamicScheduleUpdate", schedule_pulled),
+    Route(Version.V21, "NotifyPriorityCharging", notify_priority_charging),
 )
 ANSWERED = (
     Answered(ALL, "SetChargingProfile", set_answered),
@@ -80,4 +89,5 @@ ANSWERED = (
     Answered(Version.V16, "RemoteStartTransaction", remote_start_answered),
     Answered(VERSIONS_2, "RequestStartTransaction", remote_start_answered),
     Answered(Version.V21, "UpdateDynamicSchedule", dynamic_answered),
+    Answered(Version.V21, "UsePriorityCharging", priority_answered),
 )

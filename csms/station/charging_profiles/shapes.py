@@ -222,6 +222,12 @@ class LimitWanted(Strict):
         return exact - exact % Decimal("0.1"), unit
 
 
+class PriorityWanted(Strict):
+    """Whether the charge that runs there goes before others."""
+
+    is_active: bool = Field(examples=[True])
+
+
 class DynamicWanted(Figures):
     """New figures of a dynamic profile (OCPP 2.1); those left out stay."""
 
@@ -448,6 +454,7 @@ class InForceShown(Shown):
     changes_at: datetime | None = Field(description="when it changes next, within a day")
     then_current_a: float | None
     transaction_id: str | None = Field(description="what charges there now")
+    has_priority: bool = Field(description="OCPP 2.1: this charge goes before others")
 
     @classmethod
     def of(cls, one: InForce) -> Self:
@@ -460,6 +467,7 @@ class InForceShown(Shown):
             changes_at=one.changes_at,
             then_current_a=None if one.then is None or one.then.value is None else float(one.then.value),
             transaction_id=one.transaction_id,
+            has_priority=one.has_priority,
         )
 
 

@@ -247,7 +247,7 @@ def _phase_faults(period: Period, place: str, known: Circumstances) -> Iterator[
     elif period.phases != 1:
         yield Fault(f"{place}/phase_to_use", "the phase is chosen for charging with one phase; set phases to 1")
     elif not 1 <= period.phase_to_use <= PHASES_MAX:
-        yield Fault(f"{place}/phase_to_use", "1, 2 or 3")
+        yield Fault(f"{place}/phase_to_use", "give phase 1, 2 or 3")
     elif known.abilities.switches_phases is False:
         yield Fault(f"{place}/phase_to_use", "this station cannot switch phases; leave it out")
 

@@ -14,6 +14,7 @@ from csms.station.charging_profiles.model import (
     ChargingLimit,
     ChargingProfile,
     CompositeSchedule,
+    PriorityCharge,
     ProfileReport,
     ProfileState,
 )
@@ -105,7 +106,7 @@ async def forget_old(work: Work, before: datetime) -> int:
 
 async def forget_station(work: Work, station_id: int) -> None:
     """Remove what a deleted station leaves behind."""
-    for table in (ChargingProfile, ChargingLimit, CompositeSchedule, ProfileReport):
+    for table in (ChargingProfile, ChargingLimit, CompositeSchedule, PriorityCharge, ProfileReport):
         await work.session.exec(delete(table).where(col(table.station_id) == station_id))
 
 

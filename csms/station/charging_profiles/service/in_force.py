@@ -42,6 +42,7 @@ class InForce:
     then: Limit | None
     """The limit in amperes from then on."""
     transaction_id: str | None
+    has_priority: bool
 
 
 async def in_force(work: Work, station: Station) -> tuple[list[InForce], list[ChargingLimit]]:
@@ -70,6 +71,7 @@ def _at(site: Site, number: int, window: Window, sources: Mapping[int, ChargingP
         changes_at=None if changed is None else changed.at,
         then=None if changed is None else changed.limit,
         transaction_id=None if charge is None else charge.transaction_id,
+        has_priority=charge is not None and charge.has_priority,
     )
 
 

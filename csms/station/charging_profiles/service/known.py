@@ -13,7 +13,13 @@ from csms.exceptions import NotFound
 from csms.ocpp.versions import Version
 from csms.station.charge_logs import ChargeLog, ChargeState
 from csms.station.charge_points import Connector, charge_points_of, connectors_of
-from csms.station.charging_profiles.model import INSTALLED, ChargingLimit, ChargingProfile, ProfileState
+from csms.station.charging_profiles.model import (
+    INSTALLED,
+    ChargingLimit,
+    ChargingProfile,
+    PriorityCharge,
+    ProfileState,
+)
 from csms.station.charging_profiles.rules.checks import Abilities, Circumstances
 from csms.station.charging_profiles.rules.composite import Charge, Installed, Site
 from csms.station.charging_profiles.rules.curve import Supply
@@ -160,8 +166,14 @@ async def abilities_of(work: Work, station: Station) -> Abilities:  # noqa: ARG0
     return Abilities()
 
 
-async def site_of(work: Work, station: Station, priority: Mapping[int, str] | None = None) -> Site:
-    """The station with all that limits it; `priority` names the transactions that were given priority."""
+async def priorities(work: Work, station_id: int) -> dict[int, PriorityCharge]:
+    """What is known of priority (2.1), by charge point."""
+    query = select(PriorityCharge).where(PriorityCharge.station_id == station_id).limit(1000)
+    return {row.charge_point_number: row for row in await work.session.exec(query)}
+
+
+async def site_of(work: Work, station: Station) -> Site:
+    """The station with all that limits it."""
     connectors = await connectors_of(work, station)
     points = await charge_points_of(work, station)
     profiles = installed_from(await installed_rows(work, station.id))
@@ -170,20 +182,18 @@ async def site_of(work: Work, station: Station, priority: Mapping[int, str] | No
         profiles=[*profiles, *(one for one in limits if one.profile.purpose is Purpose.LOCAL_GENERATION)],
         limits=[one for one in limits if one.profile.purpose is Purpose.EXTERNAL],
         numbers=[one.number for one in points],
-        charges=_charges(await running_charges(work, station.id), priority or {}),
+        charges=_charges(await running_charges(work, station.id), await priorities(work, station.id)),
         supplies={one.number: supply_of(connectors.get(one.id, ())) for one in points},
     )
 
 
-def _charges(logs: Sequence[ChargeLog], priority: Mapping[int, str]) -> dict[int, Charge]:
-    return {
-        log.charge_point_number: Charge(
-            transaction_of(log),
-            log.started_at,
-            has_priority=priority.get(log.charge_point_number) == transaction_of(log),
-        )
-        for log in logs
-    }
+def _charges(logs: Sequence[ChargeLog], known: Mapping[int, PriorityCharge]) -> dict[int, Charge]:
+    charges = {}
+    for log in logs:
+        row, transaction_id = known.get(log.charge_point_number), transaction_of(log)
+        has_priority = row is not None and row.is_active and row.transaction_id == transaction_id
+        charges[log.charge_point_number] = Charge(transaction_id, log.started_at, has_priority=has_priority)
+    return charges
 
 
 def supply_of(connectors: Sequence[Connector]) -> Supply:

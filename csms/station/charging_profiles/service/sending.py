@@ -72,7 +72,7 @@ async def set_profile(runtime: Runtime, caller: Caller, identity: str, number: i
     async def given(work: Work, station: Station, _known: Circumstances) -> Profile:
         return profile if profile.id else replace(profile, id=await next_profile_id(work, station.id))
 
-    return await _send_profile(runtime, caller, identity, number, given)
+    return await send_made(runtime, caller, identity, number, given)
 
 
 async def set_limit(runtime: Runtime, caller: Caller, identity: str, number: int, wanted: Wanted) -> int:
@@ -89,7 +89,7 @@ async def set_limit(runtime: Runtime, caller: Caller, identity: str, number: int
             purpose,
             value,
             unit,
-            stack_level=_level_above(known, purpose, limit_id(number, purpose)),
+            stack_level=level_above(known, purpose, limit_id(number, purpose)),
             now=work.now,
             until=wanted.until,
             phases=wanted.phases,
@@ -98,7 +98,7 @@ async def set_limit(runtime: Runtime, caller: Caller, identity: str, number: int
 
     if wanted.is_charge and number == WHOLE_STATION:
         raise Invalid("a charge runs at a charge point, not at the whole station", place="path/number")
-    return await _send_profile(runtime, caller, identity, number, simple)
+    return await send_made(runtime, caller, identity, number, simple)
 
 
 async def _running(work: Work, station: Station, number: int) -> str:
@@ -121,7 +121,7 @@ async def _in_known_unit(
     return (limit.value if limit is not None else None) or Decimal(0), other
 
 
-def _level_above(known: Circumstances, purpose: Purpose, profile_id: int) -> int:
+def level_above(known: Circumstances, purpose: Purpose, profile_id: int) -> int:
     """The lowest stack level on which a limit prevails over the other profiles of its purpose."""
     levels = [
         one.profile.stack_level
@@ -133,7 +133,8 @@ def _level_above(known: Circumstances, purpose: Purpose, profile_id: int) -> int
     return level if highest is None else min(level, highest)
 
 
-async def _send_profile(runtime: Runtime, caller: Caller, identity: str, number: int, make: Make) -> int:
+async def send_made(runtime: Runtime, caller: Caller, identity: str, number: int, make: Make) -> int:
+    """Check the profile that `make` returns, keep it and send it; returns its row's id. Raises as `set_profile`."""
     async with runtime.store.writing(caller) as work:
         station = await get_station(work, identity)
         await _check_place(work, station, number)

@@ -1,0 +1,5 @@
+"""S25: vehicles.
+
+hearing.py   what they tell through stations
+planning.py  the limits that are calculated for them
+"""
