@@ -99,12 +99,16 @@ def test_a_limit_stays_as_it_was_written(text: str) -> None:
 @given(
     payload=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["id", "stackLevel", "chargingProfilePurpose", "chargingProfileKind", "chargingSchedule"])
-            | st.sampled_from(["chargingRateUnit", "chargingSchedulePeriod", "startPeriod", "limit", "validFrom"]),
-            inner | st.sampled_from(["TxProfile", "Absolute", "A"]),
-            max_size=6,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["id", "stackLevel", "chargingProfilePurpose", "chargingProfileKind", "chargingSchedule"]
+                )
+                | st.sampled_from(["chargingRateUnit", "chargingSchedulePeriod", "startPeriod", "limit", "validFrom"]),
+                inner | st.sampled_from(["TxProfile", "Absolute", "A"]),
+                max_size=6,
+            )
         ),
         max_leaves=25,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from csms.station.logs.rules import charging
 from csms.station.logs.rules.words import Level, Payload, Words, at_place, card_of, place_of, said, status_of, vendor_of
 
 
@@ -57,35 +58,21 @@ def _local_list(request: Payload) -> str:
     return f"take {kind} (version {said(version)}, {count} cards)"
 
 
-def _limit(request: Payload) -> str:
-    profile = request.get("csChargingProfiles")
-    schedule = profile.get("chargingSchedule") if isinstance(profile, Mapping) else None
-    if not isinstance(schedule, Mapping):
-        return f"limit charging{at_place(request)}"
-    periods = schedule.get("chargingSchedulePeriod")
-    listed = periods if isinstance(periods, list) else []
-    limits = [said(one.get("limit", "")) for one in listed if isinstance(one, Mapping)]
-    shown = f" to {limits[0]} {said(schedule.get('chargingRateUnit', ''))}" if limits else ""
-    more = f" (and {len(limits) - 1} more limits later)" if len(limits) > 1 else ""
-    return f"limit charging{at_place(request)}{shown}{more}"
-
-
 def _reset(request: Payload) -> str:
     return "restart at once" if request.get("type") == "Hard" else "restart"
 
 
 _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
+    **charging.DOINGS,
     "CancelReservation": lambda request: f"cancel reservation {said(request.get('reservationId', ''))}",
     "CertificateSigned": "use its new certificate",
     "ChangeAvailability": _availability,
     "ChangeConfiguration": _setting,
     "ClearCache": "forget the cards it remembers",
     "ClearDisplayMessage": "take a message off its display",
-    "ClearChargingProfile": lambda request: f"remove charging limits{at_place(request)}",
     "DataTransfer": lambda request: f"take a message of vendor {vendor_of(request)}",
     "DeleteCertificate": "delete a certificate",
     "ExtendedTriggerMessage": _trigger,
-    "GetCompositeSchedule": lambda request: f"tell its charging limits{at_place(request)}",
     "GetConfiguration": _settings,
     "GetDiagnostics": "upload its diagnostics",
     "GetDisplayMessages": "tell the messages on its displays",
@@ -98,7 +85,6 @@ _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     "ReserveNow": _reserve,
     "Reset": _reset,
     "SendLocalList": _local_list,
-    "SetChargingProfile": _limit,
     "SetDisplayMessage": "show a message",
     "SignedUpdateFirmware": "update its firmware",
     "TriggerMessage": _trigger,
@@ -147,18 +133,16 @@ _DONE_AT_ONCE: Final = (
     "ChangeAvailability",
     "ChangeConfiguration",
     "ClearCache",
-    "ClearChargingProfile",
     "DataTransfer",
     "DeleteCertificate",
-    "GetCompositeSchedule",
     "GetInstalledCertificateIds",
     "InstallCertificate",
     "ReserveNow",
     "SendLocalList",
-    "SetChargingProfile",
 )
 _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
     **{(action, "Accepted"): (Level.INFO, "done", None, None) for action in _DONE_AT_ONCE},
+    **charging.VERDICTS,
     ("CancelReservation", "Rejected"): (Level.WARNING, "it knows no such reservation", None, None),
     ("ChangeAvailability", "Rejected"): (
         Level.WARNING,
@@ -178,7 +162,6 @@ _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
         "The setting is read-only, or the value is not one that it takes.",
         "Read the setting to see its present value.",
     ),
-    ("ClearChargingProfile", "Unknown"): (Level.INFO, "there are none", None, None),
     ("DataTransfer", "UnknownVendorId"): (Level.WARNING, "it does not know this vendor", None, None),
     ("DataTransfer", "UnknownMessageId"): (Level.WARNING, "it does not know this message of the vendor", None, None),
     ("GetLog", "AcceptedCanceled"): (Level.INFO, "it will; an upload that was running was given up", None, None),

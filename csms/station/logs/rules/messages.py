@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from csms.station.logs.rules import charging
 from csms.station.logs.rules.words import (
     Level,
     Payload,
@@ -308,6 +309,7 @@ def _display_messages(request: Payload, _answer: Payload) -> Words:
 
 
 FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
+    **charging.MESSAGES,
     "Authorize": _authorize,
     "BootNotification": _boot,
     "DataTransfer": _vendor_message,
