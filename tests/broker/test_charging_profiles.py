@@ -1,135 +1,44 @@
 """S25: charging profiles over a real socket and the API: set, replaced, cleared, reported, in force."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import ClientConnection
 
 from csms.clock import FixedClock
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.runtime import Runtime
 from csms.station.charging_profiles.jobs import settle
-from tests.broker.conftest import DEADLINE_S, Bench, call
+from csms.station.information import get_station
+from csms.station.settings import Setting
+from tests.broker.conftest import Bench
+from tests.broker.desk import NOON, PERIODS, PROFILES, URL, Desk, Payload, schedule, sitting, start, stop, wanted
 
 pytestmark = pytest.mark.feature("S25")
 
 ALL = (Version.V16, *VERSIONS_2)
-URL = "/api/v1/stations/CS-1"
-PROFILES = f"{URL}/charging-profiles"
-ACCEPTED = {"status": "Accepted"}
-Payload = dict[str, Any]
-Reply = Payload | Callable[[str, Payload], Payload]
-
-PERIODS = [{"start_s": 0, "limit": 21.4, "phases": 3}, {"start_s": 3600, "limit": 6}]
-EVENING: Payload = {
-    "charge_point_number": 1,
-    "purpose": "transaction_default",
-    "kind": "absolute",
-    "stack_level": 0,
-    "schedules": [{"unit": "A", "starts_at": "2026-01-01T12:00:00Z", "duration_s": 86400, "periods": PERIODS}],
-}
-
-
-def wanted(**changed: Any) -> Payload:
-    return {**EVENING, **changed}
-
-
-def schedule(limit: float, **more: Any) -> list[Payload]:
-    return [{"unit": "A", "starts_at": "2026-01-01T12:00:00Z", "periods": [{"start_s": 0, "limit": limit}], **more}]
-
-
-class Desk:
-    """An operator at the API and a station at the socket: what the one sends the other answers."""
-
-    def __init__(self, api: httpx.AsyncClient, client: ClientConnection, version: Version) -> None:
-        self.api, self.client, self.version = api, client, version
-        self.asked: list[tuple[str, Payload]] = []
-
-    async def call(self, action: str, **payload: Any) -> Payload:
-        """The station calls us; a CALLERROR fails."""
-        answer = await call(self.client, action, **payload)
-        assert answer[0] == 3, answer
-        return dict(answer[2])
-
-    async def do(self, request: Awaitable[httpx.Response], *replies: Reply) -> httpx.Response:
-        """Carry out a request of the operator while the station answers with `replies`, in order."""
-        doing = asyncio.ensure_future(request)
-        for reply in replies or (ACCEPTED,):
-            frame = json.loads(await asyncio.wait_for(self.client.recv(), DEADLINE_S))
-            self.asked.append((frame[2], frame[3]))
-            answer = reply(frame[2], frame[3]) if callable(reply) else reply
-            await self.client.send(json.dumps([3, frame[1], answer]))
-        return await doing
-
-    async def refused(self, request: Awaitable[httpx.Response], status: int) -> Payload:
-        """A request that never reaches the station."""
-        answer = await request
-        assert answer.status_code == status, answer.text
-        return dict(answer.json())
-
-    async def profile(self, *replies: Reply, **changed: Any) -> Payload:
-        """Set a profile and return its resource."""
-        answer = await self.do(self.api.post(PROFILES, json=wanted(**changed)), *replies)
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json())
-
-    async def states(self) -> dict[int, str]:
-        """What is known of each profile, by its number; the newest of each."""
-        items = (await self.api.get(PROFILES)).json()["items"]
-        return {item["profile_id"]: item["state"] for item in reversed(items)}
-
-    async def limits(self, number: int = 1) -> Payload:
-        shown = (await self.api.get(f"{URL}/charging-limits")).json()
-        return dict(shown["station"] if number == 0 else shown["charge_points"][number - 1])
+Sit = Callable[[Version], AbstractAsyncContextManager[Desk]]
 
 
 @pytest.fixture
 def clock() -> FixedClock:
-    return FixedClock(datetime(2026, 1, 1, 12, tzinfo=UTC))
+    return FixedClock(NOON)
 
 
 @pytest.fixture
-def sit(bench: Bench, api: httpx.AsyncClient) -> Callable[[Version], Any]:
-    """`async with sit(version) as desk`: a booted station with charge points 1 and 2."""
-
-    @asynccontextmanager
-    async def sitting(version: Version) -> AsyncIterator[Desk]:
-        async with bench.station(subprotocols=[version]) as client:
-            desk = Desk(api, client, version)
-            if version is Version.V16:
-                await desk.call("BootNotification", chargePointVendor="V", chargePointModel="M")
-                for number in (1, 2):
-                    await desk.call("StatusNotification", connectorId=number, errorCode="NoError", status="Available")
-            else:
-                boot = {"chargingStation": {"model": "M", "vendorName": "V"}, "reason": "PowerUp"}
-                await desk.call("BootNotification", **boot)
-                for number in (1, 2):
-                    about = {"timestamp": "2026-01-01T12:00:00Z", "connectorStatus": "Available"}
-                    await desk.call("StatusNotification", **about, evseId=number, connectorId=1)
-            yield desk
-
-    return sitting
-
-
-async def start(desk: Desk, number: int = 1) -> int:
-    """A charge begins (1.6); returns its transaction's id."""
-    about = {"connectorId": number, "idTag": "TAG", "meterStart": 0, "timestamp": "2026-01-01T12:00:00Z"}
-    return int((await desk.call("StartTransaction", **about))["transactionId"])
+def sit(bench: Bench, api: httpx.AsyncClient) -> Sit:
+    return partial(sitting, bench, api)
 
 
 @pytest.mark.robustness(25)
 @pytest.mark.ocpp("1.6 SetChargingProfile", "2.x SetChargingProfile")
 @pytest.mark.octt("TC_056_CSMS", "TC_K_01_CSMS")
 @pytest.mark.parametrize("version", ALL)
-async def test_a_profile_goes_out_and_comes_back_to_the_last_digit(
-    sit: Callable[[Version], Any], version: Version
-) -> None:
+async def test_a_profile_goes_out_and_comes_back_to_the_last_digit(sit: Sit, version: Version) -> None:
     async with sit(version) as desk:
         shown = await desk.profile()
         action, request = desk.asked[0]
@@ -161,7 +70,7 @@ async def test_a_profile_goes_out_and_comes_back_to_the_last_digit(
 @pytest.mark.octt("TC_K_15_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
 async def test_what_the_station_rejects_is_kept_with_its_reason(
-    sit: Callable[[Version], Any], version: Version, reply: Payload, state: str, reason: str
+    sit: Sit, version: Version, reply: Payload, state: str, reason: str
 ) -> None:
     async with sit(version) as desk:
         shown = await desk.profile(reply)
@@ -169,14 +78,14 @@ async def test_what_the_station_rejects_is_kept_with_its_reason(
         assert (await desk.limits())["current_a"] is None
 
 
-async def test_a_station_of_1_6_that_does_not_support_profiles(sit: Callable[[Version], Any]) -> None:
+async def test_a_station_of_1_6_that_does_not_support_profiles(sit: Sit) -> None:
     async with sit(Version.V16) as desk:
         shown = await desk.profile({"status": "NotSupported"})
     assert (shown["state"], shown["reason"]) == ("rejected", "the station answered NotSupported")
 
 
 async def test_a_profile_for_a_station_that_is_offline_is_undelivered(
-    sit: Callable[[Version], Any], bench: Bench, api: httpx.AsyncClient
+    sit: Sit, bench: Bench, api: httpx.AsyncClient
 ) -> None:
     async with sit(Version.V201):
         pass
@@ -187,9 +96,7 @@ async def test_a_profile_for_a_station_that_is_offline_is_undelivered(
 
 
 @pytest.mark.parametrize("version", ALL)
-async def test_a_wrong_profile_never_leaves_and_each_place_is_told(
-    sit: Callable[[Version], Any], version: Version
-) -> None:
+async def test_a_wrong_profile_never_leaves_and_each_place_is_told(sit: Sit, version: Version) -> None:
     wrong = schedule(-1, duration_s=0)
     wrong[0]["periods"] += [{"start_s": 60, "limit": 6.25}, {"start_s": 60, "limit": 6, "phases": 4}]
     async with sit(version) as desk:
@@ -203,29 +110,31 @@ async def test_a_wrong_profile_never_leaves_and_each_place_is_told(
     assert set(places[1:]) == {f"body/schedules/0/{place}" for place in expected}
 
 
-@pytest.mark.ocpp("1.6 SetChargingProfile")
-@pytest.mark.octt("TC_057_CSMS", "TC_072_CSMS")
-async def test_a_profile_of_a_charge_prevails_and_ends_with_it(sit: Callable[[Version], Any], runtime: Runtime) -> None:
-    async with sit(Version.V16) as desk:
+@pytest.mark.ocpp("1.6 SetChargingProfile", "2.x SetChargingProfile")
+@pytest.mark.octt("TC_057_CSMS", "TC_072_CSMS", "TC_K_02_CSMS", "TC_K_60_CSMS")
+@pytest.mark.parametrize("version", ALL)
+async def test_a_profile_of_a_charge_prevails_and_ends_with_it(sit: Sit, runtime: Runtime, version: Version) -> None:
+    async with sit(version) as desk:
         own = {"purpose": "transaction", "kind": "relative", "schedules": [{"unit": "A", "periods": PERIODS}]}
         refused = await desk.refused(desk.api.post(PROFILES, json=wanted(**own, transaction_id="7")), 422)
         assert refused["errors"][0]["place"] == "body/transaction_id"
         await desk.profile(stack_level=3, schedules=schedule(10))
         transaction_id = await start(desk)
-        shown = await desk.profile(**own, transaction_id=str(transaction_id))
-        assert desk.asked[-1][1]["csChargingProfiles"]["transactionId"] == transaction_id
+        shown = await desk.profile(**own, transaction_id=transaction_id)
+        request = desk.asked[-1][1]
+        sent = request["csChargingProfiles" if version is Version.V16 else "chargingProfile"]
+        assert sent["transactionId"] == (int(transaction_id) if version is Version.V16 else transaction_id)
         limits = await desk.limits()
-        assert (limits["current_a"], limits["transaction_id"]) == (21.4, str(transaction_id))
+        assert (limits["current_a"], limits["transaction_id"]) == (21.4, transaction_id)
         assert limits["because"]["charging_profile_id"] == shown["id"]
-        about = {"transactionId": transaction_id, "meterStop": 100, "timestamp": "2026-01-01T12:30:00Z"}
-        await desk.call("StopTransaction", **about)
+        await stop(desk, transaction_id)
         await runtime.outbox.deliver_due()
         assert (await desk.states())[shown["profile_id"]] == "ended"
         assert (await desk.limits())["current_a"] == 10
 
 
 @pytest.mark.ocpp("1.6 SetChargingProfile")
-async def test_1_6_replaces_the_profile_of_the_same_purpose_level_and_connector(sit: Callable[[Version], Any]) -> None:
+async def test_1_6_replaces_the_profile_of_the_same_purpose_level_and_connector(sit: Sit) -> None:
     async with sit(Version.V16) as desk:
         first = await desk.profile()
         other = await desk.profile(charge_point_number=2)
@@ -244,9 +153,7 @@ async def test_1_6_replaces_the_profile_of_the_same_purpose_level_and_connector(
 @pytest.mark.ocpp("2.x SetChargingProfile")
 @pytest.mark.octt("TC_K_04_CSMS", "TC_K_10_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
-async def test_2_x_replaces_by_id_and_refuses_what_would_collide(
-    sit: Callable[[Version], Any], version: Version
-) -> None:
+async def test_2_x_replaces_by_id_and_refuses_what_would_collide(sit: Sit, version: Version) -> None:
     async with sit(version) as desk:
         first = await desk.profile(charge_point_number=0)
         assert desk.asked[-1][1]["evseId"] == 0
@@ -266,7 +173,7 @@ async def test_2_x_replaces_by_id_and_refuses_what_would_collide(
 @pytest.mark.ocpp("2.x SetChargingProfile")
 @pytest.mark.octt("TC_K_03_CSMS", "TC_K_19_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
-async def test_the_stations_maximum_and_a_recurring_profile(sit: Callable[[Version], Any], version: Version) -> None:
+async def test_the_stations_maximum_and_a_recurring_profile(sit: Sit, version: Version) -> None:
     daily = {"kind": "recurring", "recurrency": "daily", "schedules": schedule(32, duration_s=3600)}
     async with sit(version) as desk:
         await desk.profile(charge_point_number=0, purpose="station_max", schedules=schedule(40))
@@ -286,7 +193,7 @@ async def test_the_stations_maximum_and_a_recurring_profile(sit: Callable[[Versi
 @pytest.mark.ocpp("1.6 ClearChargingProfile", "2.x ClearChargingProfile")
 @pytest.mark.octt("TC_067_CSMS", "TC_K_05_CSMS")
 @pytest.mark.parametrize("version", ALL)
-async def test_a_profile_is_removed_by_its_number(sit: Callable[[Version], Any], version: Version) -> None:
+async def test_a_profile_is_removed_by_its_number(sit: Sit, version: Version) -> None:
     async with sit(version) as desk:
         shown = await desk.profile()
         removed = await desk.do(desk.api.delete(f"{PROFILES}/{shown['id']}"))
@@ -300,9 +207,7 @@ async def test_a_profile_is_removed_by_its_number(sit: Callable[[Version], Any],
 @pytest.mark.ocpp("1.6 ClearChargingProfile", "2.x ClearChargingProfile")
 @pytest.mark.octt("TC_K_06_CSMS", "TC_K_08_CSMS")
 @pytest.mark.parametrize("version", ALL)
-async def test_profiles_are_removed_by_what_they_have_in_common(
-    sit: Callable[[Version], Any], version: Version
-) -> None:
+async def test_profiles_are_removed_by_what_they_have_in_common(sit: Sit, version: Version) -> None:
     async with sit(version) as desk:
         low, high = await desk.profile(), await desk.profile(stack_level=1)
         other = await desk.profile(charge_point_number=2)
@@ -322,7 +227,7 @@ async def test_profiles_are_removed_by_what_they_have_in_common(
 
 
 @pytest.mark.parametrize("version", ALL)
-async def test_what_a_raw_command_sets_and_clears_is_known_too(sit: Callable[[Version], Any], version: Version) -> None:
+async def test_what_a_raw_command_sets_and_clears_is_known_too(sit: Sit, version: Version) -> None:
     periods = [{"startPeriod": 0, "limit": 13.3}]
     words = {"stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile", "chargingProfileKind": "Absolute"}
     about = {"chargingRateUnit": "A", "startSchedule": "2026-01-01T12:00:00Z", "chargingSchedulePeriod": periods}
@@ -340,31 +245,33 @@ async def test_what_a_raw_command_sets_and_clears_is_known_too(sit: Callable[[Ve
         assert await desk.states() == {70: "cleared"}
 
 
-@pytest.mark.ocpp("1.6 RemoteStartTransaction")
-@pytest.mark.octt("TC_059_CSMS")
+@pytest.mark.ocpp("1.6 RemoteStartTransaction", "2.x RequestStartTransaction")
+@pytest.mark.octt("TC_059_CSMS", "TC_K_37_CSMS")
+@pytest.mark.parametrize("version", ALL)
 async def test_a_profile_that_comes_with_a_remote_start_is_for_its_charge(
-    sit: Callable[[Version], Any], runtime: Runtime
+    sit: Sit, runtime: Runtime, version: Version
 ) -> None:
-    profile = {
-        "chargingProfileId": 5,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "TxProfile",
-        "chargingProfileKind": "Relative",
-        "chargingSchedule": {"chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7400.5}]},
-    }
-    body = {"connectorId": 1, "idTag": "TAG", "chargingProfile": profile}
-    async with sit(Version.V16) as desk:
-        await desk.do(desk.api.post(f"{URL}/commands/RemoteStartTransaction", json=body))
+    about = {"chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7400.5}]}
+    words = {"stackLevel": 0, "chargingProfilePurpose": "TxProfile", "chargingProfileKind": "Relative"}
+    action = "RemoteStartTransaction" if version is Version.V16 else "RequestStartTransaction"
+    token = {"idToken": "TAG", "type": "ISO14443"}
+    profile: Payload = {"id": 5, **words, "chargingSchedule": [{"id": 1, **about}]}
+    body: Payload = {"evseId": 1, "remoteStartId": 1, "idToken": token, "chargingProfile": profile}
+    if version is Version.V16:
+        profile = {"chargingProfileId": 5, **words, "chargingSchedule": about}
+        body = {"connectorId": 1, "idTag": "TAG", "chargingProfile": profile}
+    async with sit(version) as desk:
+        await desk.do(desk.api.post(f"{URL}/commands/{action}", json=body))
         assert (await desk.limits())["power_w"] is None
         transaction_id = await start(desk)
         await runtime.outbox.deliver_due()
         (item,) = (await desk.api.get(PROFILES)).json()["items"]
-        assert (item["state"], item["transaction_id"]) == ("accepted", str(transaction_id))
+        assert (item["state"], item["transaction_id"]) == ("accepted", transaction_id)
         assert (await desk.limits())["power_w"] == 7400.5
 
 
 async def test_a_remote_start_whose_charge_never_begins_leaves_nothing(
-    sit: Callable[[Version], Any], runtime: Runtime, clock: FixedClock
+    sit: Sit, runtime: Runtime, clock: FixedClock
 ) -> None:
     words = {"stackLevel": 0, "chargingProfilePurpose": "TxProfile", "chargingProfileKind": "Relative"}
     periods = {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6}]}
@@ -383,9 +290,7 @@ async def test_a_remote_start_whose_charge_never_begins_leaves_nothing(
 
 
 @pytest.mark.parametrize("version", ALL)
-async def test_an_operator_limits_a_charge_point_and_takes_it_back(
-    sit: Callable[[Version], Any], version: Version
-) -> None:
+async def test_an_operator_limits_a_charge_point_and_takes_it_back(sit: Sit, version: Version) -> None:
     url = f"{URL}/charge-points/1/charging-limit"
     async with sit(version) as desk:
         await desk.profile(stack_level=2, schedules=schedule(32))
@@ -404,7 +309,7 @@ async def test_an_operator_limits_a_charge_point_and_takes_it_back(
         await desk.refused(desk.api.delete(url), 404)
 
 
-async def test_an_operator_limits_the_charge_that_runs_and_the_station(sit: Callable[[Version], Any]) -> None:
+async def test_an_operator_limits_the_charge_that_runs_and_the_station(sit: Sit) -> None:
     async with sit(Version.V16) as desk:
         charge = {"current_a": 16, "only_this_charge": True, "phases": 1}
         await desk.refused(desk.api.put(f"{URL}/charge-points/1/charging-limit", json=charge), 409)
@@ -412,7 +317,7 @@ async def test_an_operator_limits_the_charge_that_runs_and_the_station(sit: Call
         transaction_id = await start(desk)
         await desk.do(desk.api.put(f"{URL}/charge-points/1/charging-limit", json=charge))
         sent = desk.asked[-1][1]["csChargingProfiles"]
-        assert (sent["transactionId"], sent["chargingProfilePurpose"]) == (transaction_id, "TxProfile")
+        assert (sent["transactionId"], sent["chargingProfilePurpose"]) == (int(transaction_id), "TxProfile")
         assert (await desk.limits())["power_w"] == 3680
         await desk.do(desk.api.put(f"{URL}/charge-points/0/charging-limit", json={"current_a": 10}))
         assert desk.asked[-1][1]["csChargingProfiles"]["chargingProfilePurpose"] == "ChargePointMaxProfile"
@@ -422,9 +327,7 @@ async def test_an_operator_limits_the_charge_that_runs_and_the_station(sit: Call
 @pytest.mark.ocpp("1.6 GetCompositeSchedule", "2.x GetCompositeSchedule")
 @pytest.mark.octt("TC_066_CSMS", "TC_K_43_CSMS")
 @pytest.mark.parametrize("version", ALL)
-async def test_the_stations_own_schedule_is_compared_with_the_calculation(
-    sit: Callable[[Version], Any], version: Version
-) -> None:
+async def test_the_stations_own_schedule_is_compared_with_the_calculation(sit: Sit, version: Version) -> None:
     told = {"chargingRateUnit": "W", "duration": 7200}
     told["chargingSchedulePeriod"] = [{"startPeriod": 0, "limit": 14766}, {"startPeriod": 1800, "limit": 4140}]  # type: ignore[assignment]
     start = {"scheduleStart": "2026-01-01T12:00:00Z"}
@@ -462,7 +365,7 @@ async def test_the_stations_own_schedule_is_compared_with_the_calculation(
 @pytest.mark.ocpp("2.x GetCompositeSchedule")
 @pytest.mark.octt("TC_K_44_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
-async def test_a_station_that_tells_no_schedule(sit: Callable[[Version], Any], version: Version) -> None:
+async def test_a_station_that_tells_no_schedule(sit: Sit, version: Version) -> None:
     url = f"{URL}/charge-points/0/composite-schedule"
     async with sit(version) as desk:
         answer = (await desk.do(desk.api.post(url), {"status": "Rejected"})).json()
@@ -487,7 +390,7 @@ def reported(profile_id: int, limit: float = 16, **more: Any) -> Payload:
 @pytest.mark.parametrize("version", VERSIONS_2)
 @pytest.mark.parametrize("is_in_order", [True, False], ids=["in order", "last page first"])
 async def test_the_station_reports_its_profiles_in_pages(
-    sit: Callable[[Version], Any], version: Version, is_in_order: bool, clock: FixedClock
+    sit: Sit, version: Version, is_in_order: bool, clock: FixedClock
 ) -> None:
     async with sit(version) as desk:
         gone = await desk.profile()
@@ -535,7 +438,7 @@ async def test_the_station_reports_its_profiles_in_pages(
 )
 @pytest.mark.parametrize("version", VERSIONS_2)
 async def test_a_report_may_be_of_some_profiles_only(
-    sit: Callable[[Version], Any], version: Version, criteria: Payload, place: int | None, asked: Payload
+    sit: Sit, version: Version, criteria: Payload, place: int | None, asked: Payload
 ) -> None:
     async with sit(version) as desk:
         other = await desk.profile(charge_point_number=2, stack_level=4)
@@ -546,7 +449,7 @@ async def test_a_report_may_be_of_some_profiles_only(
         assert await desk.states() == {other["profile_id"]: "accepted"}
 
 
-async def test_a_report_that_cannot_be(sit: Callable[[Version], Any]) -> None:
+async def test_a_report_that_cannot_be(sit: Sit) -> None:
     async with sit(Version.V16) as desk:
         await desk.refused(desk.api.post(f"{PROFILES}/refresh", json={}), 409)
     async with sit(Version.V201) as desk:
@@ -556,9 +459,7 @@ async def test_a_report_that_cannot_be(sit: Callable[[Version], Any]) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS_2)
-async def test_a_station_cannot_flood_the_list(
-    sit: Callable[[Version], Any], version: Version, runtime: Runtime
-) -> None:
+async def test_a_station_cannot_flood_the_list(sit: Sit, version: Version, runtime: Runtime) -> None:
     async with sit(version) as desk:
         asked = desk.do(desk.api.post(f"{PROFILES}/refresh", json={}))
         report = (await asked).json()
@@ -578,9 +479,7 @@ async def test_a_station_cannot_flood_the_list(
 @pytest.mark.ocpp("2.x NotifyChargingLimit", "2.x ClearedChargingLimit")
 @pytest.mark.octt("TC_K_48_CSMS", "TC_K_50_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
-async def test_external_limits_are_part_of_what_is_in_force(
-    sit: Callable[[Version], Any], version: Version, clock: FixedClock
-) -> None:
+async def test_external_limits_are_part_of_what_is_in_force(sit: Sit, version: Version, clock: FixedClock) -> None:
     periods = [{"startPeriod": 0, "limit": 12.5}, {"startPeriod": 3600, "limit": 8}]
     schedules = [{"id": 1, "chargingRateUnit": "A", "duration": 7200, "chargingSchedulePeriod": periods}]
     ems = {"chargingLimitSource": "EMS", "isGridCritical": True}
@@ -616,7 +515,7 @@ DYNAMIC: Payload = {
 
 @pytest.mark.ocpp("2.1 UpdateDynamicSchedule", "2.1 PullDynamicScheduleUpdate")
 @pytest.mark.octt("TC_K_121_CSMS")
-async def test_a_dynamic_profile_is_pushed_and_pulled(sit: Callable[[Version], Any]) -> None:
+async def test_a_dynamic_profile_is_pushed_and_pulled(sit: Sit) -> None:
     async with sit(Version.V21) as desk:
         shown = await desk.profile(**DYNAMIC)
         assert desk.asked[-1][1]["chargingProfile"]["dynUpdateInterval"] == 60
@@ -639,7 +538,7 @@ async def test_a_dynamic_profile_is_pushed_and_pulled(sit: Callable[[Version], A
 
 @pytest.mark.ocpp("2.1 SetChargingProfile")
 @pytest.mark.octt("TC_K_100_CSMS", "TC_K_101_CSMS", "TC_K_102_CSMS", "TC_K_104_CSMS", "TC_K_106_CSMS")
-async def test_what_only_2_1_has_goes_out_and_is_kept(sit: Callable[[Version], Any]) -> None:
+async def test_what_only_2_1_has_goes_out_and_is_kept(sit: Sit) -> None:
     period = {
         "start_s": 0,
         "operation_mode": "CentralSetpoint",
@@ -681,3 +580,54 @@ async def test_what_only_2_1_has_goes_out_and_is_kept(sit: Callable[[Version], A
     async with sit(Version.V201) as desk:
         problem = await desk.refused(desk.api.post(PROFILES, json=wanted(stack_level=6, schedules=[about])), 422)
         assert "only OCPP 2.1 has" in problem["detail"] + str(problem["errors"])
+
+
+@pytest.mark.ocpp("2.1 UsePriorityCharging", "2.1 NotifyPriorityCharging")
+@pytest.mark.octt("TC_K_118_CSMS")
+async def test_a_charge_with_priority(sit: Sit) -> None:
+    url = f"{URL}/charge-points/1/priority-charging"
+    async with sit(Version.V21) as desk:
+        await desk.profile(charge_point_number=0, schedules=schedule(6))
+        await desk.profile(charge_point_number=0, purpose="priority_charging", schedules=schedule(32))
+        await desk.refused(desk.api.post(url, json={"is_active": True}), 409)
+        transaction_id = await start(desk)
+        none = await desk.do(desk.api.post(url, json={"is_active": True}), {"status": "NoProfile"})
+        assert (none.json()["status"], (await desk.limits())["has_priority"]) == ("NoProfile", False)
+        await desk.do(desk.api.post(url, json={"is_active": True}))
+        assert desk.asked[-1] == ("UsePriorityCharging", {"transactionId": transaction_id, "activate": True})
+        limits = await desk.limits()
+        assert (limits["current_a"], limits["has_priority"]) == (32, True)
+        assert await desk.call("NotifyPriorityCharging", transactionId=transaction_id, activated=False) == {}
+        assert (await desk.limits())["current_a"] == 6
+        assert await desk.call("NotifyPriorityCharging", transactionId="unknown", activated=True) == {}
+
+
+@pytest.mark.parametrize("version", ALL)
+async def test_what_the_station_said_that_it_can_is_kept_to(sit: Sit, version: Version, runtime: Runtime) -> None:
+    keys = {
+        Version.V16: {
+            "ChargeProfileMaxStackLevel": "2",
+            "ChargingScheduleAllowedChargingRateUnit": "Current",
+            "ChargingScheduleMaxPeriods": "1",
+        }
+    }
+    named = keys.get(version) or {"ProfileStackLevel": "2", "RateUnit": "A", "PeriodsPerSchedule": "1"}
+    async with sit(version) as desk:
+        async with runtime.store.writing() as work:
+            station = await get_station(work, "CS-1")
+            for name, value in named.items():
+                component = None if version is Version.V16 else "SmartChargingCtrlr"
+                address = name.lower() if component is None else f"{component}/{name}".lower()
+                owned = {"organisation_id": station.organisation_id, "station_id": station.id}
+                words = {"key": address, "name": name, "component": component, "variable": name, "value": value}
+                work.session.add(Setting(**owned, **words))
+        two = [{**schedule(6)[0], "unit": "W", "periods": PERIODS}]
+        problem = await desk.refused(desk.api.post(PROFILES, json=wanted(stack_level=3, schedules=two)), 422)
+        assert [error["place"] for error in problem["errors"]] == [
+            "body/stack_level",
+            "body/schedules/0/unit",
+            "body/schedules/0/periods",
+        ]
+        shown = (await desk.do(desk.api.put(f"{URL}/charge-points/1/charging-limit", json={"power_w": 11000}))).json()
+        assert shown["schedules"][0]["unit"] == "A"
+        assert shown["schedules"][0]["periods"][0]["limit"] == 15.9

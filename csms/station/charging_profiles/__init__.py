@@ -10,7 +10,13 @@ from csms.station.charging_profiles.service.known import running_at, site_of, tr
 from csms.station.charging_profiles.service.sending import level_above, send_made
 from csms.station.charging_profiles.shapes import CommandResult, ProfileShown
 
-NEEDS = ("station.charge_logs", "station.charge_points", "station.commands", "station.information")
+NEEDS = (
+    "station.charge_logs",
+    "station.charge_points",
+    "station.commands",
+    "station.information",
+    "station.settings",
+)
 __all__ = [
     "Charge",
     "ChargingProfile",

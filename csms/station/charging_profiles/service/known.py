@@ -20,6 +20,7 @@ from csms.station.charging_profiles.model import (
     PriorityCharge,
     ProfileState,
 )
+from csms.station.charging_profiles.rules.abilities import ABILITY_KEYS_2, ABILITY_KEYS_16, Told, read_abilities
 from csms.station.charging_profiles.rules.checks import Abilities, Circumstances
 from csms.station.charging_profiles.rules.composite import Charge, Installed, Site
 from csms.station.charging_profiles.rules.curve import Supply
@@ -27,6 +28,7 @@ from csms.station.charging_profiles.rules.limits import LIMIT_IDS_FROM
 from csms.station.charging_profiles.rules.profile import Kind, Profile, Purpose
 from csms.station.charging_profiles.rules.wire import read_profile, read_schedule
 from csms.station.information import Station
+from csms.station.settings import Setting
 from csms.store import Work
 
 PROFILES_MAX: Final = 200
@@ -161,9 +163,14 @@ async def circumstances(work: Work, station: Station, *, without: int | None = N
     )
 
 
-async def abilities_of(work: Work, station: Station) -> Abilities:  # noqa: ARG001
-    """What the station's settings say that it can."""
-    return Abilities()
+async def abilities_of(work: Work, station: Station) -> Abilities:
+    """What the station's settings say that it can; what they do not say is not known."""
+    names = ABILITY_KEYS_16 if version_of(station) is Version.V16 else ABILITY_KEYS_2
+    query = select(Setting.key, Setting.value, Setting.max_limit).where(
+        Setting.station_id == station.id, col(Setting.key).in_(names.values())
+    )
+    told = {key: Told(value, max_limit) for key, value, max_limit in await work.session.exec(query)}
+    return read_abilities({name: told[key] for name, key in names.items() if key in told})
 
 
 async def priorities(work: Work, station_id: int) -> dict[int, PriorityCharge]:
