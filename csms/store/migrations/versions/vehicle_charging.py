@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "9bc137bcf155"
-down_revision = "8ad4632d490c"
+down_revision = "55149c8384eb"
 branch_labels = None
 depends_on = None
 
