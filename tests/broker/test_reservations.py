@@ -156,6 +156,14 @@ async def test_a_station_that_rejects_to_cancel_has_no_such_reservation(
     assert (cancelled["state"], cancelled["station_word"]) == ("cancelled", "Rejected")
 
 
+async def test_a_registered_token_can_be_named_by_its_id(
+    station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    (token,) = (await api.get("/api/v1/tokens", params={"search": CARD})).json()["items"]
+    made = await reserve(api, clock, token=None, token_id=token["id"])
+    assert (made["state"], made["token"], made["group_uid"]) == ("active", CARD, "G-2A80")
+
+
 async def test_a_place_is_kept_once(station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock) -> None:
     await reserve(api, clock)
     refused = await api.post(PATH, json=body(clock, token=OTHER))

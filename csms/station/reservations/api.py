@@ -159,7 +159,7 @@ async def create_reservation(
     station_id: StationId, body: NewReservation, runtime: RuntimeDep, caller: CallerDep
 ) -> ReservationShown:
     """Asks the station and waits for its word: see `state`. `requested` means that it did not answer in time."""
-    row = await reserve(runtime, caller, station_id, Wanted(**body.model_dump()))
+    row = await reserve(runtime, caller, station_id, Wanted(**dict(body)))
     return ReservationShown.of(row, station_id)
 
 

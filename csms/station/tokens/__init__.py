@@ -17,10 +17,11 @@ from csms.station.tokens.rules import (
     id_token_info,
     kind_word,
     masked,
+    numbers_at,
     read_id_token,
     token_key,
 )
-from csms.station.tokens.service import Holds, authorise
+from csms.station.tokens.service import Holds, authorise, known
 
 NEEDS = ("station.information",)
 __all__ = [
@@ -42,7 +43,9 @@ __all__ = [
     "id_token",
     "id_token_info",
     "kind_word",
+    "known",
     "masked",
+    "numbers_at",
     "read_id_token",
     "token_key",
 ]

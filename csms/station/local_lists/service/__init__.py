@@ -1,0 +1,1 @@
+"""S27: keeping stations' lists true."""
