@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "86484e054585"
-down_revision = "55149c8384eb"
+down_revision = "9bc137bcf155"
 branch_labels = None
 depends_on = None
 
