@@ -15,7 +15,7 @@ import structlog
 from broker.calls import PendingCall, asked_for
 from broker.dispatch import Dispatcher
 from broker.limits import TokenBucket
-from broker.metrics import REFUSED_CALLS, TRAFFIC, UNMATCHED_ANSWERS
+from broker.metrics import REFUSED_ANSWERS, REFUSED_CALLS, TRAFFIC, UNMATCHED_ANSWERS
 from broker.socket import Socket
 from csms.calls import Answered, Disconnected, Expired, Order, Outcome, Refused, TimedOut
 from csms.clock import Clock
@@ -24,7 +24,7 @@ from csms.ocpp import conversation as ocpp
 from csms.ocpp import frames
 from csms.ocpp.errors import ErrorKind, OcppError, word
 from csms.routing import ConnectedStation, Registration, Routes
-from csms.station.communication_logs import FrameOutcome, record, record_handled
+from csms.station.communication_logs import FrameOutcome, record, record_answer_refused, record_handled
 from csms.station.connections import Cause
 from csms.store import Work
 
@@ -43,7 +43,7 @@ SCHEMA_BREACHES = frozenset(
 )
 """B8: what a strict station is refused for; counted as breaches of its make."""
 
-Waiting = ocpp.Call | ocpp.Refused | ocpp.Duplicate | ocpp.Late
+Waiting = ocpp.Call | ocpp.Send | ocpp.Refused | ocpp.Duplicate | ocpp.AnswerRefused | ocpp.Late
 
 
 class StationConnection:
@@ -103,9 +103,18 @@ class StationConnection:
             self._queue(received)
         elif type(received) is ocpp.Answer:
             self._on_answer(received)
+        elif isinstance(received, ocpp.Send):
+            self._queue(received)
+        elif isinstance(received, ocpp.AnswerRefused):
+            self._on_answer_refused(received)
         else:
             self._on_unusable(received)
         self._slow_down()
+
+    def _on_answer_refused(self, refused: ocpp.AnswerRefused) -> None:
+        REFUSED_ANSWERS.inc()
+        if self._refusals.take():
+            self._queue(refused)
 
     def _on_unusable(self, received: ocpp.Received) -> None:
         match received:
@@ -185,6 +194,12 @@ class StationConnection:
         match self._handling:
             case ocpp.Call() as call:
                 await self._handle_call(work, call)
+            case ocpp.Send() as sent:
+                self._reply = None
+                await self._handle_send(work, sent)
+            case ocpp.AnswerRefused() as refused_answer:
+                self._reply = None
+                await record_answer_refused(work, self.station, refused_answer)
             case ocpp.Refused() as refused:
                 self._reply = refused.reply
                 self._record_refused(work, refused)
@@ -204,7 +219,31 @@ class StationConnection:
             self._reply = frames.result_text(call.message_id, answer)
             record_handled(work, self.station, call, answer=self._reply)
 
-    async def _answer(self, work: Work, call: ocpp.Call) -> dict[str, Any]:
+    async def _handle_send(self, work: Work, sent: ocpp.Send) -> None:
+        """A message that is never answered, whatever becomes of it (2.1 part 4, 4.1.4)."""
+        error: OcppError | None = None
+        try:
+            await self._answer(work, sent)
+        except OcppError as refusal:
+            error = refusal
+        except Exception:
+            log.exception("handler failed", action=sent.action, station=self.station.identity)
+            error = OcppError(ErrorKind.INTERNAL, "the central system failed")
+        if error is not None:
+            work.discard()
+        self._record(
+            work,
+            FrameOutcome.SENT if error is None else FrameOutcome.REFUSED,
+            from_station=True,
+            action=sent.action,
+            message_id=sent.message_id,
+            request=sent.text,
+            error_code=None if error is None else word(error.kind, self.station.version),
+            repairs=sent.repairs,
+            violation=sent.violation,
+        )
+
+    async def _answer(self, work: Work, call: ocpp.Call | ocpp.Send) -> dict[str, Any]:
         if self.station.registration is not Registration.ACCEPTED and not self._may_come_early(call.action):
             raise OcppError(ErrorKind.SECURITY, "this station is not accepted yet; an operator must accept it")
         return await self._routes.handle(work, self.station, call.action, call.payload)

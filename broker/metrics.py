@@ -13,6 +13,7 @@ TLS_RELOADS = Counter(
 )
 CLOSES = Counter("csms_broker_closes", "Ended connections by derived close code", ["code"])
 REFUSED_CALLS = Counter("csms_broker_refused_calls", "Station calls answered with a CALLERROR", ["word"])
+REFUSED_ANSWERS = Counter("csms_broker_refused_answers", "Answers of ours that stations could not use (2.1)")
 UNMATCHED_ANSWERS = Counter("csms_broker_unmatched_answers", "Answers that matched no call of ours")
 BATCH_CALLS = Histogram(
     "csms_broker_batch_calls", "Calls in a commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -2,7 +2,14 @@
 
 from csms.station.communication_logs.api import ExchangeShown, show_exchange
 from csms.station.communication_logs.model import Frame, FrameOutcome
-from csms.station.communication_logs.service import FrameFilter, frames_of, get_frame, record, record_handled
+from csms.station.communication_logs.service import (
+    FrameFilter,
+    frames_of,
+    get_frame,
+    record,
+    record_answer_refused,
+    record_handled,
+)
 
 NEEDS = ("station.information",)
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "frames_of",
     "get_frame",
     "record",
+    "record_answer_refused",
     "record_handled",
     "show_exchange",
 ]

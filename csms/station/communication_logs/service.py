@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlmodel import col, func, select
@@ -11,7 +11,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from csms.exceptions import NotFound
 from csms.ids import id_at, time_of
 from csms.ocpp.confidential import may_hold_secrets, redacted_text
-from csms.ocpp.conversation import Call
+from csms.ocpp.conversation import AnswerRefused, Call
 from csms.ocpp.repairs import AppliedRepair
 from csms.ocpp.schema import Violation
 from csms.rights import Caller
@@ -26,6 +26,10 @@ VIOLATION_CHARS_MAX: Final = 500
 EXPORT_ROWS_MAX: Final = 200_000
 EXPORT_CHUNK_ROWS: Final = 500
 VIOLATION_GROUPS_MAX: Final = 500
+
+
+ANSWER_REFUSED_WITHIN: Final = timedelta(minutes=10)
+"""How far back the call is looked for whose answer a station could not use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,35 @@ def record_handled(
         error_code=error_code,
         repairs=names,
         violation=breach,
+    )
+
+
+async def record_answer_refused(work: Work, station: ConnectedStation, refused: AnswerRefused) -> None:
+    """Note that the station could not use our answer (2.1 part 4, 4.2.4), at its call and as the text that came."""
+    query = select(Frame.id, Frame.action).where(
+        Frame.station_id == station.id,
+        Frame.id >= id_at(work.now - ANSWER_REFUSED_WITHIN),
+        Frame.connection_id == station.connection_id,
+        Frame.message_id == refused.message_id,
+        col(Frame.from_station).is_(True),
+    )
+    found = (await work.session.exec(query.order_by(col(Frame.id).desc()).limit(1))).first()
+    row_id, action = found or (None, None)
+    code = _storable(refused.code, ACTION_CHARS_MAX)
+    if row_id is not None:
+        work.change(Frame, row_id, outcome=FrameOutcome.ANSWER_REFUSED, error_code=code)
+    record(
+        work,
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        connection_id=station.connection_id,
+        at=work.now,
+        from_station=True,
+        action=action,
+        message_id=refused.message_id,
+        request=refused.text,
+        outcome=FrameOutcome.ANSWER_REFUSED,
+        error_code=code,
     )
 
 

@@ -15,6 +15,7 @@ CHUNK_FRAMES: Final = 500
 SCANNED_FRAMES_MAX: Final = 5000
 """Read for one page at most: a level is known only when the frame has been read."""
 _CALLERROR: Final = 4
+_CALLRESULTERROR: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,15 @@ def words_of(frame: Frame) -> Words:
             request=_object(request, 3),
             answer=None if is_error else _object(answer, 2),
             error_code=frame.error_code,
-            error_description=str(answer[3]) if is_error and len(answer) > 3 else frame.violation,  # noqa: PLR2004 [4, id, code, description, details]
+            error_description=_description(answer) or _description(request) or frame.violation,
         )
     )
+
+
+def _description(frame: list[Any]) -> str | None:
+    """Of a CALLERROR or CALLRESULTERROR: [4 or 5, id, code, description, details]."""
+    is_error = frame[:1] in ([_CALLERROR], [_CALLRESULTERROR])
+    return str(frame[3]) if is_error and len(frame) > 3 else None  # noqa: PLR2004  # it is the fourth
 
 
 def _array(text: str | None) -> list[Any]:

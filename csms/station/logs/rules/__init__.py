@@ -19,9 +19,9 @@ def describe(exchange: Exchange) -> Words:
 
 def _described(exchange: Exchange) -> Words:
     request, answer = exchange.request or {}, exchange.answer or {}
-    if exchange.action is None or exchange.outcome not in FAILURES | {"answered"}:
+    if exchange.action is None or exchange.outcome not in FAILURES | {"answered", "sent"}:
         return unusable(exchange)
-    if exchange.outcome != "answered":
+    if exchange.outcome not in {"answered", "sent"}:
         return failed(exchange, request)
     if exchange.from_station:
         tell = FROM_STATION.get(exchange.action)

@@ -20,7 +20,7 @@ _CODES: Final[Mapping[str, str]] = {
     "TypeConstraintViolation": "a field is of the wrong type",
     "GenericError": "no reason was given",
 }
-FAILURES: Final = frozenset({"refused", "timed_out", "disconnected", "duplicate"})
+FAILURES: Final = frozenset({"refused", "timed_out", "disconnected", "duplicate", "answer_refused"})
 
 
 def unusable(exchange: Exchange) -> Words:
@@ -45,6 +45,14 @@ def failed(exchange: Exchange, request: Payload) -> Words:
     action = exchange.action or ""
     if exchange.outcome == "duplicate":
         return Words(f"The station repeated {action}; it got the same answer again.", Level.INFO)
+    if exchange.outcome == "answer_refused":
+        what = _CODES.get(exchange.error_code or "", "it says why")
+        return Words(
+            f"The station could not use our answer to {action}: {what}.",
+            Level.ERROR,
+            because(exchange),
+            "Look at the raw answer; if it happens again, tell the station's maker.",
+        )
     if exchange.from_station:
         return _refused_call(exchange, action)
     asked = f"Asked to {doing(action, request)}"
