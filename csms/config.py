@@ -162,6 +162,7 @@ class Settings(BaseSettings):
 
     # Retention
     frames_kept_days: int = Field(90, ge=1)
+    customer_information_kept_days: int = Field(30, ge=1, description="what stations told of customers")
     samples_kept_days: int = Field(400, ge=1)
     events_kept_days: int = Field(30, ge=1, description="how far back live clients may resume")
     history_kept_days: int = Field(800, ge=1)

@@ -9,7 +9,7 @@ import orjson
 MASK: Final = "(hidden)"
 
 _SECRET_NAME: Final = re.compile(r"authorizationkey|password|passphrase|secret|privatekey|simpin", re.IGNORECASE)
-_VALUE_FIELDS: Final = frozenset({"value", "attributeValue", "actualValue"})
+_VALUE_FIELDS: Final = frozenset({"value", "attributeValue", "actualValue", "data"})
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/?#\s:@]*):([^/?#\s]*)(?=@)")
 _ONE_TIME: Final = re.compile(r"csmsf_[A-Za-z0-9]{16,}")
 """What stands in the path of our own one-time URLs."""
@@ -25,6 +25,7 @@ _ACTIONS: Final = frozenset(
         "GetLog",
         "GetVariables",
         "LogStatusNotification",
+        "NotifyCustomerInformation",
         "NotifyEvent",
         "NotifyReport",
         "PublishFirmware",
@@ -47,6 +48,7 @@ _HINTS: Final = (
     '"vpn"',
     "://",
     "csmsf_",
+    '"generatedat"',
     "\\u",
 )
 
@@ -115,7 +117,7 @@ def _masked(value: Any, found: list[str], *, is_secret: bool = False) -> Any:
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     if not isinstance(value, dict):
         return value
-    is_secret = is_secret or _names_secret(value)
+    is_secret = is_secret or _names_secret(value) or _tells_of_customer(value)
     fields = {name: _masked_field(name, item, found, is_secret=is_secret) for name, item in value.items()}
     return fields if any(fields[name] is not item for name, item in value.items()) else value
 
@@ -140,6 +142,11 @@ def _names_secret(value: dict[Any, Any]) -> bool:
     variable = value.get("variable")
     names = (value.get("key"), variable.get("name") if isinstance(variable, dict) else None)
     return any(isinstance(name, str) and _SECRET_NAME.search(name) is not None for name in names)
+
+
+def _tells_of_customer(value: dict[Any, Any]) -> bool:
+    """Whether it is a NotifyCustomerInformation: personal data is kept where it can be deleted, not in raw frames."""
+    return "generatedAt" in value and isinstance(value.get("data"), str)
 
 
 def _masked_text(text: str, found: list[str]) -> str:

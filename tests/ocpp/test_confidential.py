@@ -24,6 +24,7 @@ PAYLOADS = [
     ("SetNetworkProfile", {"connectionData": {"apn": {"apn": "a", "apnPassword": SECRET}}}),
     ("SetNetworkProfile", {"connectionData": {"vpn": {"server": "v", "password": SECRET, "key": SECRET}}}),
     ("SetNetworkProfile", {"connectionData": {"basicAuthPassword": SECRET}}),
+    ("NotifyCustomerInformation", {"data": SECRET, "seqNo": 0, "generatedAt": "2026-01-01T00:00:00Z", "requestId": 1}),
     ("GetDiagnostics", {"location": f"ftp://user:{SECRET}@files.example/up"}),
     ("GetLog", {"log": {"remoteLocation": f"sftp://user:{SECRET}@files.example/up"}}),
 ]

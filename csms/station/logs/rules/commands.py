@@ -62,6 +62,12 @@ def _reset(request: Payload) -> str:
     return "restart at once" if request.get("type") == "Hard" else "restart"
 
 
+def _customer(request: Payload) -> str:
+    told = "tell what it knows of a customer" if request.get("report") else ""
+    deleted = "delete what it knows of a customer" if request.get("clear") else ""
+    return " and ".join(part for part in (told, deleted) if part) or "say nothing of a customer"
+
+
 _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     **charging.DOINGS,
     "CancelReservation": lambda request: f"cancel reservation {said(request.get('reservationId', ''))}",
@@ -70,6 +76,7 @@ _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     "ChangeConfiguration": _setting,
     "ClearCache": "forget the cards it remembers",
     "ClearDisplayMessage": "take a message off its display",
+    "CustomerInformation": _customer,
     "DataTransfer": lambda request: f"take a message of vendor {vendor_of(request)}",
     "DeleteCertificate": "delete a certificate",
     "ExtendedTriggerMessage": _trigger,

@@ -302,6 +302,11 @@ def _vendor_message(request: Payload, answer: Payload) -> Words:
     return Words(f"{text}; nobody here understands it.", Level.INFO, f"It was answered with {status_of(answer)}.")
 
 
+def _customer(request: Payload, _answer: Payload) -> Words:
+    rest = "; more follows" if request.get("tbc") is True else ""
+    return Words(f"The station told what it knows of a customer{rest}.")
+
+
 def _display_messages(request: Payload, _answer: Payload) -> Words:
     told = request.get("messageInfo")
     count = len(told) if isinstance(told, list) else 0
@@ -318,6 +323,7 @@ FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     "Heartbeat": _heartbeat,
     "LogStatusNotification": _progress("Log", _UPLOAD_TASK),
     "MeterValues": _meter_values,
+    "NotifyCustomerInformation": _customer,
     "NotifyDisplayMessages": _display_messages,
     "ReservationStatusUpdate": _reservation,
     "SecurityEventNotification": _security_event,
