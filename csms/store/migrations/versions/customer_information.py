@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "df87cc578f2f"
-down_revision = "55149c8384eb"
+down_revision = "86484e054585"
 branch_labels = None
 depends_on = None
 
