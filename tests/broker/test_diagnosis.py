@@ -4,20 +4,15 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlmodel import select
-from websockets.asyncio.client import ClientConnection
 
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.runtime import Runtime
-from csms.station.commands import Command
-from csms.station.communication_logs import Frame
-from datasheet_api.server import ApiServer
 from tests.broker.conftest import DEADLINE_S, Bench, boot, call, eventually
+from tests.broker.transferring import file_servers, ftp_store, nobody_kept, order, start
 
 pytestmark = [pytest.mark.feature("S17")]
 
@@ -27,40 +22,9 @@ URL = "/api/v1/stations/CS-1/diagnosis"
 
 @pytest.fixture
 async def files(app: FastAPI, bench: Bench, runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    """The API behind a socket, and the HTTP client of a station."""
-    server = ApiServer(app, runtime.settings)
-    port = await server.start()
-    runtime.settings = runtime.settings.model_copy(update={"files_url": f"http://127.0.0.1:{port}"})
-    async with httpx.AsyncClient() as client:
+    """The file servers, and the HTTP client of a station."""
+    async with file_servers(app, runtime), httpx.AsyncClient() as client:
         yield client
-    await server.stop()
-
-
-async def order(client: ClientConnection, answer: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The next call of ours that the station gets; it is answered so."""
-    frame = json.loads(await asyncio.wait_for(client.recv(), DEADLINE_S))
-    assert frame[0] == 2
-    await client.send(json.dumps([3, frame[1], answer]))
-    return frame[2], frame[3]
-
-
-async def start(client: ClientConnection, version: Version) -> None:
-    if version is Version.V16:
-        await boot(client)
-    else:
-        station = {"vendorName": "V", "model": "M"}
-        await call(client, "BootNotification", chargingStation=station, reason="PowerUp")
-
-
-async def nobody_kept(secret: str, runtime: Runtime) -> None:
-    """The secret stands in no row of commands and frames."""
-    async with runtime.store.reading() as work:
-        commands = (await work.session.exec(select(Command))).all()
-        exchanges = (await work.session.exec(select(Frame))).all()
-    assert commands
-    assert any("(hidden)" in str(row) for row in exchanges)
-    for row in (*commands, *exchanges):
-        assert secret not in str(row)
 
 
 @pytest.mark.robustness(48)
@@ -165,3 +129,28 @@ async def test_no_answer_is_no_reason_to_refuse_the_file(
             return bool((await api.get(f"{URL}/{asked['id']}")).json()["state"] == "received")
 
         await eventually(received)
+
+
+@pytest.mark.robustness(48)
+@pytest.mark.ocpp("1.6 GetDiagnostics", "2.x GetLog")
+@pytest.mark.parametrize("version", list(Version))
+async def test_a_station_that_speaks_only_ftp(
+    api: httpx.AsyncClient, bench: Bench, files: httpx.AsyncClient, runtime: Runtime, version: Version
+) -> None:
+    async with bench.station(subprotocols=[version]) as client:
+        await start(client, version)
+        await api.put("/api/v1/stations/CS-1/file-transfer-settings", json={"protocol": "ftp"})
+        asking = asyncio.create_task(api.post(URL, json={}))
+        answer = {"fileName": "log.gz"} if version is Version.V16 else {"status": "Accepted"}
+        _, payload = await order(client, answer)
+        asked = (await asking).json()
+        location = payload["location"] if version is Version.V16 else payload["log"]["remoteLocation"]
+        assert location.startswith("ftp://s")
+        await ftp_store(location, "log.gz", LOG)
+        one = (await api.get(f"{URL}/{asked['id']}")).json()
+        assert (one["state"], one["file"]["name"], one["location"]) == (
+            "received",
+            "log.gz",
+            f"ftp://127.0.0.1:{runtime.settings.ftp_port}",
+        )
+        await nobody_kept(location.partition("@")[0].rpartition(":")[2], runtime)

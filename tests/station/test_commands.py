@@ -370,6 +370,12 @@ async def test_secrets_reach_the_station_and_nothing_else(
         (Version.V16, "GetLog", ["log", "remoteLocation"]),
         (Version.V201, "GetLog", ["log", "remoteLocation"]),
         (Version.V21, "GetLog", ["log", "remoteLocation"]),
+        (Version.V16, "UpdateFirmware", ["location"]),
+        (Version.V16, "SignedUpdateFirmware", ["firmware", "location"]),
+        (Version.V201, "UpdateFirmware", ["firmware", "location"]),
+        (Version.V21, "UpdateFirmware", ["firmware", "location"]),
+        (Version.V201, "PublishFirmware", ["location"]),
+        (Version.V21, "PublishFirmware", ["location"]),
     ],
 )
 async def test_a_station_is_not_told_to_reach_where_it_must_not(

@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from csms.ocpp import timestamps
+from csms.ocpp.reading import status_info_of
 from csms.ocpp.versions import Version
 
 Payload = dict[str, Any]
-TEXT_CHARS_MAX: Final = 1024
 
 
 class DiagnosisKind(StrEnum):
@@ -149,8 +149,7 @@ def after_answer(action: str, answer: Payload) -> tuple[DiagnosisState, str | No
         return DiagnosisState.EMPTY, "the station says that it has nothing to upload"
     if answer.get("status") in ("Accepted", "AcceptedCanceled"):
         return DiagnosisState.ACCEPTED, None
-    info = answer.get("statusInfo")
-    told = said(info.get("additionalInfo") or info.get("reasonCode")) if isinstance(info, dict) else None
+    told = status_info_of(answer)
     return DiagnosisState.REJECTED, f"the station refused: {told}" if told else "the station refused; it gave no reason"
 
 
@@ -164,15 +163,3 @@ def after_status(state: DiagnosisState, status: str, *, has_file: bool) -> tuple
     if state in ENDED:
         return None
     return _STATUSES.get(status)
-
-
-def said(value: object) -> str | None:
-    """A text of the station, cut to what is stored; None for nothing."""
-    return str(value)[:TEXT_CHARS_MAX] if value not in (None, "") else None
-
-
-def number(value: object) -> int | None:
-    """A request id as OCPP has them: 32 bits; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if -(2**31) <= value < 2**31 else None

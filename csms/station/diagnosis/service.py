@@ -11,6 +11,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import Conflict, CsmsError, NotFound
 from csms.files import StoredFile, remove_file
+from csms.ocpp.reading import TEXT_CHARS_MAX, int32_of, status_info_of, text_of
 from csms.rights import Caller
 from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
@@ -128,7 +129,7 @@ async def _not_answered(runtime: Runtime, diagnosis_id: int, command: Command) -
             reason = (
                 command.reason or f"the station refused: {error.get('code')} {error.get('description', '')}".strip()
             )
-            await end(work, row, DiagnosisState.FAILED, reason[: rules.TEXT_CHARS_MAX])
+            await end(work, row, DiagnosisState.FAILED, reason[:TEXT_CHARS_MAX])
         elif row.state is DiagnosisState.REQUESTED:
             row.reason = command.reason
 
@@ -161,7 +162,7 @@ async def answered(work: Work, station: ConnectedStation, action: str, request: 
     state, reason = rules.after_answer(action, answer)
     location = rules.location_of(action, request)
     row = await _of_location(work, station, location)
-    name = rules.said(answer.get("filename") or answer.get("fileName"))
+    name = text_of(answer.get("filename") or answer.get("fileName"))
     if row is None:
         row = _foreign(work, station, action, request, state=state, reason=reason, name=name)
     elif row.state in (DiagnosisState.REQUESTED, DiagnosisState.ACCEPTED):
@@ -198,7 +199,7 @@ def _foreign(
         station_id=station.id,
         kind=rules.kind_of(action, request),
         action=action,
-        request_id=rules.number(request.get("requestId")),
+        request_id=int32_of(request.get("requestId")),
         location=shown_location(rules.location_of(action, request)),
         state=state,
         reason=reason,
@@ -232,10 +233,9 @@ async def _cancel_others(work: Work, station: ConnectedStation, action: str, kep
 async def told(work: Work, station: ConnectedStation, action: str, payload: Payload) -> None:
     """DiagnosticsStatusNotification (1.6, 4.4) and LogStatusNotification (1.6 security; 2.0.1 N01): keep and follow."""
     status = str(payload.get("status", ""))[:50]
-    request_id = rules.number(payload.get("requestId"))
+    request_id = int32_of(payload.get("requestId"))
     row = await _told_of(work, station, action, request_id)
-    info = payload.get("statusInfo")
-    note = rules.said(info.get("additionalInfo") or info.get("reasonCode")) if isinstance(info, dict) else None
+    note = status_info_of(payload)
     await _keep_status(work, station, row, action, status=status, request_id=request_id, info=note)
     if row is None:
         return

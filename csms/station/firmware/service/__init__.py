@@ -1,0 +1,1 @@
+"""S24: images, updates, publications, and what stations say about them."""
