@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "82822473997e"
-down_revision = "7e914e09c0ba"
+down_revision = "df87cc578f2f"
 branch_labels = None
 depends_on = None
 
