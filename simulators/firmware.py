@@ -21,6 +21,10 @@ from simulators.clock import Clock
 INSTALL_S: Final = 20.0
 WAIT_FOR_IDLE_S: Final = 60.0
 MAX_RETRIES: Final = 10
+STATUSES_16: Final = frozenset(
+    {"Downloading", "Downloaded", "DownloadFailed", "Installing", "Installed", "InstallationFailed"}
+)
+"""What 1.6 has words for without the security extension (OCPP 1.6, 7.25)."""
 _VERSION: Final = re.compile(rb"version[\"']?\s*[:=]?\s*[\"']?([0-9A-Za-z][0-9A-Za-z._+-]{0,48})", re.IGNORECASE)
 _IN_NAME: Final = re.compile(r"([0-9]+(?:[._-][0-9]+)+)")
 

@@ -47,6 +47,9 @@ class Charging:
         self._delivered: dict[int, tuple[str, str]] = {}
         self._reported: dict[int, tuple[str, str]] = {}
         self.aligned_changed = asyncio.Event()
+        self.adjust: Callable[[Connector], None] = lambda _connector: None  # charging profiles set a car's limit
+        self.until_profile_s: Callable[[Connector], float] = lambda _connector: UNSAMPLED_STEP_S
+        self.on_ended: Callable[[Transaction], None] = lambda _transaction: None
 
     @property
     def numbers(self) -> list[int]:
@@ -148,6 +151,9 @@ class Charging:
             payload["transactionData"] = transaction.samples.samples
         self._parts.messages.add("StopTransaction", payload, transaction)
         self._parts.observer.charge_ended(connector.meter.energy_wh - transaction.meter_start_wh)
+        if connector.battery is not None:
+            connector.battery.limit_w = None
+        self.on_ended(transaction)
         self.changed(connector)
 
     def stop_all(self, reason: str) -> None:
@@ -201,6 +207,7 @@ class Charging:
             "timestamp": timestamp(transaction.started_at),
         }
         parts.messages.add("StartTransaction", payload, transaction)
+        self.adjust(connector)
         self._log_sample(transaction, self._sample(connector, "StopTxnSampledData", "Transaction.Begin"))
         parts.observer.charge_began()
 
@@ -289,8 +296,10 @@ class Charging:
             if connector.transaction is None:
                 await woken.wait()
                 continue
-            await clock.wait(woken, self._next_step_s(connector.transaction))
+            step_s = min(self._next_step_s(connector.transaction), self.until_profile_s(connector))
+            await clock.wait(woken, step_s)
             connector.advance_to(clock.monotonic())
+            self.adjust(connector)
             self._report(connector, connector.status)
             if connector.transaction is not None:
                 self._sample_when_due(connector, connector.transaction)

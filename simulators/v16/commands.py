@@ -1,12 +1,14 @@
-"""F5: a simulated 1.6 station's answers to the calls of the CSMS: core, reservation and remote trigger profiles."""
+"""F5: a simulated 1.6 station's answers to the calls of the CSMS; core, reservation and remote trigger stand here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from csms.ocpp import timestamps
+from csms.ocpp import schema, timestamps
 from csms.ocpp.actions import ACTIONS
 from csms.ocpp.errors import ErrorKind, OcppError
 from csms.ocpp.versions import Version
+from simulators.firmware import STATUSES_16 as FIRMWARE_STATUSES
+from simulators.v16 import management, security
 from simulators.v16.configuration import MAX_KEYS_PER_REQUEST
 from simulators.v16.connector import Connector, Reservation, Status
 from simulators.wire import Payload, Reply
@@ -31,6 +33,11 @@ def answer(station: "Station", action: str, payload: Payload) -> Reply:
     if station.boot_status == "Rejected":
         # OCPP 1.6, 4.2.1: a rejected station does not talk, but to say that it wants to boot.
         raise OcppError(ErrorKind.SECURITY, "the station was rejected at boot")
+    station.note(f"the CSMS calls {action}")
+    if action in _CHECKED:
+        breach = schema.check(Version.V16, action, "request", payload)
+        if breach is not None:
+            raise OcppError(breach.kind, str(breach))
     return handler(station, payload)
 
 
@@ -88,10 +95,10 @@ def _change_availability(station: "Station", payload: Payload) -> Reply:
 
 def _change_configuration(station: "Station", payload: Payload) -> Reply:
     key, value = _text(payload, "key", 50), _text(payload, "value")
+    if key.lower() == "securityprofile" and not (value in ("1", "2", "3") and security.may_raise(station, value)):
+        return Reply(REJECTED)
     status = station.configuration.change(key, value)
-    if status == "Accepted":
-        _apply(station, key.lower(), value)
-    return Reply({"status": status})
+    return Reply({"status": status}, (lambda: _apply(station, key.lower(), value)) if status == "Accepted" else None)
 
 
 def _apply(station: "Station", key: str, value: str) -> None:
@@ -105,6 +112,8 @@ def _apply(station: "Station", key: str, value: str) -> None:
             station.charging.changed(connector)
     elif key == "authorizationkey":
         station.change_password(bytes.fromhex(value))
+    elif key == "securityprofile":
+        station.spawn(station.reconnect(security.RECONNECT_S, "new security profile"))
 
 
 def _clear_cache(station: "Station", _payload: Payload) -> Reply:
@@ -137,7 +146,11 @@ def _remote_start(station: "Station", payload: Payload) -> Reply:
         connector = _first_free(station)
     if connector is None or not station.is_online or not station.charging.may_start(connector, id_tag):
         return Reply(REJECTED)
-    number = connector.connector_id
+    number, profile = connector.connector_id, payload.get("chargingProfile")
+    if profile is not None:
+        if not station.profiles.may_set(number, profile, is_remote_start=True):
+            return Reply(REJECTED)
+        station.profiles.set(number, profile)
     if station.configuration.flag("AuthorizeRemoteTxRequests"):
         return Reply(ACCEPTED, lambda: station.spawn(station.charging.present_tag(number, id_tag)))
     return Reply(ACCEPTED, lambda: station.spawn(station.charging.admit(number, id_tag)))
@@ -185,7 +198,17 @@ def _reserve_now(station: "Station", payload: Payload) -> Reply:
     if connector.status is not Status.AVAILABLE and not is_renewed:
         refusals = {Status.FAULTED: "Faulted", Status.UNAVAILABLE: "Unavailable"}
         return Reply({"status": refusals.get(connector.status, "Occupied")})
-    return Reply(ACCEPTED, lambda: station.charging.reserve(connector, reservation))
+
+    def reserve() -> None:
+        station.charging.reserve(connector, reservation)
+        station.spawn(_expire(station, connector, reservation))
+
+    return Reply(ACCEPTED, reserve)
+
+
+async def _expire(station: "Station", connector: Connector, reservation: Reservation) -> None:
+    await station.clock.sleep((reservation.expires_at - station.clock.now()).total_seconds())
+    station.charging.forget_expired(connector)
 
 
 def _cancel_reservation(station: "Station", payload: Payload) -> Reply:
@@ -199,8 +222,17 @@ def _cancel_reservation(station: "Station", payload: Payload) -> Reply:
 
 
 def _trigger_message(station: "Station", payload: Payload) -> Reply:
+    return _triggered(station, payload, _TRIGGERS)
+
+
+def _extended_trigger(station: "Station", payload: Payload) -> Reply:
+    """Security whitepaper, F06: as TriggerMessage, and what is signed besides."""
+    return _triggered(station, payload, {**_TRIGGERS, **security.EXTENDED_TRIGGERS})
+
+
+def _triggered(station: "Station", payload: Payload, triggers: Mapping[str, security.Trigger]) -> Reply:
     wanted = _text(payload, "requestedMessage", 50)
-    trigger = _TRIGGERS.get(wanted)
+    trigger = triggers.get(wanted)
     if trigger is None:
         return Reply({"status": "NotImplemented"})
     if payload.get("connectorId") and _optional_connector(station, payload) is None:
@@ -236,14 +268,22 @@ def _trigger_meter_values(station: "Station", connectors: list[Connector]) -> No
             station.spawn(station.send(message.action, message.filled()))
 
 
-def _trigger_idle(action: str) -> Callable[["Station", list[Connector]], None]:
-    return lambda station, _connectors: station.spawn(station.send(action, {"status": "Idle"}))
+def _trigger_diagnostics(station: "Station", _connectors: list[Connector]) -> None:
+    told = {"status": "Uploading" if station.files.is_uploading else "Idle"}
+    station.spawn(station.send("DiagnosticsStatusNotification", told))
 
 
-_TRIGGERS: dict[str, Callable[["Station", list[Connector]], None]] = {
+def _trigger_firmware(station: "Station", _connectors: list[Connector]) -> None:
+    update = station.files.update
+    status = update.status if update is not None and station.files.is_updating else "Idle"
+    told = {"status": status if status in FIRMWARE_STATUSES else "Idle"}
+    station.spawn(station.send("FirmwareStatusNotification", told))
+
+
+_TRIGGERS: dict[str, security.Trigger] = {
     "BootNotification": _trigger_boot,
-    "DiagnosticsStatusNotification": _trigger_idle("DiagnosticsStatusNotification"),
-    "FirmwareStatusNotification": _trigger_idle("FirmwareStatusNotification"),
+    "DiagnosticsStatusNotification": _trigger_diagnostics,
+    "FirmwareStatusNotification": _trigger_firmware,
     "Heartbeat": _trigger_heartbeat,
     "MeterValues": _trigger_meter_values,
     "StatusNotification": _trigger_status,
@@ -262,4 +302,8 @@ _HANDLERS: dict[str, Callable[["Station", Payload], Reply]] = {
     "Reset": _reset,
     "TriggerMessage": _trigger_message,
     "UnlockConnector": _unlock_connector,
+    "ExtendedTriggerMessage": _extended_trigger,
+    **management.HANDLERS,
+    **security.HANDLERS,
 }
+_CHECKED = frozenset({"ExtendedTriggerMessage", *management.HANDLERS, *security.HANDLERS})

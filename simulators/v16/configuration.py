@@ -35,6 +35,10 @@ def _is_key(text: str) -> bool:
     return KEY_BYTES[0] <= len(key) <= KEY_BYTES[1]
 
 
+def _is_profile(text: str) -> bool:
+    return text in ("0", "1", "2", "3")
+
+
 def _is_text(text: str) -> bool:
     return len(text) <= 500  # noqa: PLR2004 CiString500 of ChangeConfiguration
 
@@ -57,14 +61,24 @@ RULES: Mapping[str, Rule] = {
     "AllowOfflineTxForUnknownId": Rule("false", _is_flag),
     "AuthorizationCacheEnabled": Rule("true", _is_flag),
     "AuthorizationKey": Rule("", _is_key, is_secret=True),
+    "AdditionalRootCertificateCheck": Rule("false"),
     "AuthorizeRemoteTxRequests": Rule("false", _is_flag),
+    "CertificateSignedMaxChainSize": Rule("10000"),
+    "CertificateStoreMaxLength": Rule("20"),
+    "ChargeProfileMaxStackLevel": Rule("20"),
+    "ChargingScheduleAllowedChargingRateUnit": Rule("Current,Power"),
+    "ChargingScheduleMaxPeriods": Rule("96"),
     "ClockAlignedDataInterval": Rule("0", _is_integer),
     "ConnectionTimeOut": Rule("60", _is_integer),
     "ConnectorPhaseRotation": Rule("0.RST", _is_text),
+    "CpoName": Rule("Simulated Charging", _is_text),
     "GetConfigurationMaxKeys": Rule(str(MAX_KEYS_PER_REQUEST)),
     "HeartbeatInterval": Rule("300", _is_integer),
+    "LocalAuthListEnabled": Rule("true", _is_flag),
+    "LocalAuthListMaxLength": Rule("1000"),
     "LocalAuthorizeOffline": Rule("true", _is_flag),
     "LocalPreAuthorize": Rule("false", _is_flag),
+    "MaxChargingProfilesInstalled": Rule("50"),
     "MeterValuesAlignedData": Rule("Energy.Active.Import.Register", _is_measurands),
     "MeterValuesAlignedDataMaxLength": Rule(str(MAX_MEASURANDS)),
     "MeterValuesSampledData": Rule(
@@ -74,11 +88,16 @@ RULES: Mapping[str, Rule] = {
     "MeterValueSampleInterval": Rule("60", _is_integer),
     "NumberOfConnectors": Rule("1"),
     "ResetRetries": Rule("0", _is_integer),
+    "SecurityProfile": Rule("1", _is_profile),
+    "SendLocalListMaxLength": Rule("1000"),
     "StopTransactionOnEVSideDisconnect": Rule("true", _is_flag),
     "StopTransactionOnInvalidId": Rule("true", _is_flag),
     "StopTxnAlignedData": Rule("", _is_measurands),
     "StopTxnSampledData": Rule("", _is_measurands),
-    "SupportedFeatureProfiles": Rule("Core,Reservation,RemoteTrigger"),
+    "SupportedFeatureProfiles": Rule(
+        "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"
+    ),
+    "SupportedFileTransferProtocols": Rule("FTP,HTTP,HTTPS"),
     "TransactionMessageAttempts": Rule("3", _is_integer),
     "TransactionMessageRetryInterval": Rule("60", _is_integer),
     "UnlockConnectorOnEVSideDisconnect": Rule("true", _is_flag),

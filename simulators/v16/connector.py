@@ -79,7 +79,7 @@ class Connector:
         return Status.AVAILABLE if self.reservation is None else Status.RESERVED
 
     def _charging_status(self) -> Status:
-        if self.is_suspended:
+        if self.is_suspended or (self.battery is not None and self.battery.offered_w <= 0):
             return Status.SUSPENDED_EVSE
         if self.battery is None or self.battery.is_full:
             return Status.SUSPENDED_EV

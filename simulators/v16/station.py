@@ -4,14 +4,18 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from simulators import firmware, logs
 from simulators.battery import Supply
 from simulators.clock import Clock
+from simulators.files import Files, Words
 from simulators.life import StationLife, Timing
 from simulators.messages import Message
-from simulators.v16 import commands
+from simulators.v16 import commands, security
 from simulators.v16.charging import Charging, Parts
 from simulators.v16.configuration import Configuration
 from simulators.v16.connector import Transaction
+from simulators.v16.local_list import LocalList
+from simulators.v16.smart_charging import Profiles
 from simulators.wire import Answered, Disconnected, Endpoint, Observer, Payload, Refused, Reply
 
 MAX_CACHED_TAGS = 1_000
@@ -52,7 +56,9 @@ class Station(StationLife):
         observer: Observer | None = None,
         configuration: Mapping[str, str] | None = None,
         timing: Timing | None = None,
+        profile_urls: Mapping[int, str] | None = None,
     ) -> None:
+        """`profile_urls` tells where the CSMS listens for another security profile, where that is another port."""
         super().__init__(endpoint, clock=clock, rng=rng, observer=observer, timing=timing)
         self.nameplate = nameplate or Nameplate()
         self.firmware_version = self.nameplate.firmware_version
@@ -61,6 +67,10 @@ class Station(StationLife):
         self.cached_tags: dict[str, bool] = {}
         parts = Parts(self.configuration, self.clock, self.messages, self.observer)
         self.charging = Charging(self.nameplate.supply, self.nameplate.connectors, parts, self.authorize)
+        self.local_list = LocalList(self.configuration)
+        self.profiles = Profiles(self.charging, parts)
+        self.profile_urls = profile_urls or {}
+        self.files = Files(self, Words(self._tell_firmware, self._tell_log))
 
     # --- the words of 1.6
 
@@ -90,10 +100,36 @@ class Station(StationLife):
         await self.charging.run()
 
     def _begin_reports(self, *, is_boot: bool) -> None:
+        self.note("the CSMS accepted the station" if is_boot else "connected again")
         self.charging.report_all(is_boot=is_boot)
+        if is_boot:
+            self.files.booted()
 
     def _end_reports(self) -> None:
         self.charging.is_reporting = False
+
+    def _used_endpoint(self) -> Endpoint:
+        return security.secured(self)
+
+    def _report(self, action: str, payload: Payload) -> None:
+        if self.is_online:
+            self.messages.add(action, payload)
+
+    def _tell_firmware(self, order: firmware.Order, status: str) -> None:
+        """In the words of 6.3, or with the request's id when the firmware is signed."""
+        if order.request_id is not None:
+            told = {"status": status, "requestId": order.request_id}
+            self._report("SignedFirmwareStatusNotification", told)
+        elif status in firmware.STATUSES_16:
+            self._report("FirmwareStatusNotification", {"status": status})
+
+    def _tell_log(self, order: logs.Order, status: str) -> None:
+        """In the words of 6.2, or of the security extension for GetLog."""
+        if order.request_id is None:
+            told = status if status in ("Uploading", "Uploaded") else "UploadFailed"
+            self._report("DiagnosticsStatusNotification", {"status": told})
+        elif status != "AcceptedCanceled":  # 1.6 tells that with the answer only
+            self._report("LogStatusNotification", {"status": status, "requestId": order.request_id})
 
     def _delivered(self, message: Message) -> None:
         self.charging.delivered(message)
@@ -122,7 +158,8 @@ class Station(StationLife):
 
     async def authorize(self, id_tag: str) -> bool:
         """Whether this tag may charge: by the cache, the CSMS, or the rules for being offline (OCPP 1.6, 3.5)."""
-        is_known = self.cached_tags.get(id_tag, False)
+        listed = self.local_list.verdict(id_tag)
+        is_known = self.cached_tags.get(id_tag, False) if listed is None else listed
         if is_known and self.configuration.flag("LocalPreAuthorize"):
             return True
         wire = self._wire if self.is_online else None
@@ -136,6 +173,9 @@ class Station(StationLife):
                 return self._trusts_offline(id_tag)
 
     def _trusts_offline(self, id_tag: str) -> bool:
+        listed = self.local_list.verdict(id_tag)
+        if listed is not None:
+            return listed and self.configuration.flag("LocalAuthorizeOffline")
         if id_tag in self.cached_tags:
             return self.cached_tags[id_tag] and self.configuration.flag("LocalAuthorizeOffline")
         return self.configuration.flag("AllowOfflineTxForUnknownId")
@@ -156,8 +196,9 @@ class Station(StationLife):
         return commands.answer(self, action, payload)
 
     def change_password(self, key: bytes) -> None:
-        """Use another Basic password from the next connection on."""
+        """Use another Basic password, with a new connection (security whitepaper, A01)."""
         self.endpoint = replace(self.endpoint, password=key)
+        self.spawn(self.reconnect(security.RECONNECT_S, "new password"))
 
     def reset(self, *, is_hard: bool) -> None:
         """Restart: charges end with the right reason, the line is closed, the station boots again (OCPP 1.6, 5.14)."""

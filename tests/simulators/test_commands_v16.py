@@ -47,13 +47,13 @@ async def test_clock_aligned_values_come_at_the_quarter_hours_also_without_a_cha
         assert {value["sampledValue"][0]["context"] for value in sent} == {"Sample.Clock"}
 
 
-async def test_a_new_password_is_used_from_the_next_connection_on_as_raw_bytes() -> None:
+async def test_a_new_password_is_used_with_a_new_connection_as_raw_bytes() -> None:
     key = "00ff0123456789abcdef0123456789abcdef0123"
     async with bench(password=b"first password") as b:
         assert await b.csms.call("ChangeConfiguration", {"key": "AuthorizationKey", "value": key}) == ACCEPTED
-        b.station.drop_connection()
         await b.csms.until(lambda: b.csms.closes)
         await b.wait(30)
+        assert len(b.csms.payloads("BootNotification")) == 1
         sent = [base64.b64decode((header or "").removeprefix("Basic ")) for header in b.csms.authorizations]
         assert sent == [b"CP-1:first password", b"CP-1:" + bytes.fromhex(key)]
 
@@ -235,7 +235,7 @@ async def test_what_cannot_be_triggered_is_refused() -> None:
     ("action", "payload", "code"),
     [
         pytest.param("MakeCoffee", {}, "NotImplemented", id="unknown action"),
-        pytest.param("UpdateFirmware", {}, "NotSupported", id="known, not offered"),
+        pytest.param("BootNotification", {}, "NotSupported", id="not for stations"),
         pytest.param("Reset", {}, "OccurenceConstraintViolation", id="field missing"),
         pytest.param("Reset", {"type": 5}, "TypeConstraintViolation", id="field of wrong type"),
         pytest.param("Reset", {"type": "Gentle"}, "PropertyConstraintViolation", id="value unknown"),
