@@ -6,7 +6,7 @@ Refusals are HTTP answers with a reason in words and a row in the connection his
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 
 from broker.handshake import Credentials, credentials_of, identity_of, subprotocols_of
 from broker.limits import Buckets, TokenBucket
-from broker.login import TLS_WITH_PASSWORD, Login
+from broker.login import TLS_WITH_PASSWORD, Asking, Login
 from broker.metrics import HANDSHAKES
 from broker.refusal import Refusal, wrong_credentials
 from broker.socket import Socket
@@ -30,10 +30,13 @@ from csms.runtime import Runtime
 from csms.station.connections import Cause, record_refused, record_tls_failure
 from csms.station.connections.service import REFUSED_ROWS_PER_MINUTE_MAX
 from csms.station.information import Station, create_unregistered, stations_by_identity
+from csms.station.passwords import Candidate, candidates_of
 from csms.store import Work
 
 log = structlog.get_logger(__name__)
 
+Known = tuple[Station, Sequence[Candidate]]
+"""A registered station, and the new passwords that may hold beside its own."""
 RETRY_AFTER_S = (5, 30)
 
 
@@ -71,7 +74,7 @@ class Admission:
         self._login = Login(runtime)
         self._flapping = Buckets(settings.reconnects_per_minute_max / 60, settings.reconnects_per_minute_max)
         self._refused_rows = TokenBucket(REFUSED_ROWS_PER_MINUTE_MAX / 60, REFUSED_ROWS_PER_MINUTE_MAX)
-        self._lookups: dict[str, asyncio.Future[Station | None]] = {}
+        self._lookups: dict[str, asyncio.Future[Known | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_draining = False
         self.per_address: dict[str, int] = {}
@@ -100,11 +103,12 @@ class Admission:
             reason = f"offer a subprotocol in Sec-WebSocket-Protocol; this system speaks {wanted}"
             raise Refusal(HTTPStatus.BAD_REQUEST, reason, Cause.NO_SUBPROTOCOL)
         credentials = credentials_of(request.headers.get("Authorization"))
-        station = await self._look_up(identity)
+        station, candidates = await self._look_up(identity) or (None, ())
         if station is None:
             station = await self._unregistered(socket, identity, credentials)
-        profile = self._login.profile_of(socket, station, credentials)
-        is_authenticated = await self._login.authenticate(socket, station, profile, credentials, address_of(socket))
+        asking = Asking(socket, address_of(socket), station, candidates, credentials)
+        profile = self._login.profile_of(asking)
+        is_authenticated = await self._login.authenticate(asking, profile)
         if station.registration is Registration.REJECTED:
             raise Refusal(HTTPStatus.FORBIDDEN, "this station was rejected", Cause.REFUSED_REGISTRATION)
         if not self._flapping.take(identity):
@@ -133,7 +137,7 @@ class Admission:
 
     # --- the station of that identity ---------------------------------------------------------------------
 
-    async def _look_up(self, identity: str) -> Station | None:
+    async def _look_up(self, identity: str) -> Known | None:
         """One query for all handshakes that wait: a herd of stations costs a few queries, not thousands."""
         waiting = self._lookups.get(identity)
         if waiting is None:
@@ -147,7 +151,8 @@ class Admission:
         lookups, self._lookups = self._lookups, {}
         try:
             async with self._runtime.store.reading() as work:
-                found = await stations_by_identity(work, list(lookups))
+                stations = await stations_by_identity(work, list(lookups))
+                candidates = await candidates_of(work, [station.id for station in stations.values()])
         except Exception:
             log.exception("stations could not be looked up")
             for waiting in lookups.values():
@@ -156,7 +161,8 @@ class Admission:
                 waiting.exception()  # it may have no waiter left
             return
         for identity, waiting in lookups.items():
-            waiting.set_result(found.get(identity))
+            station = stations.get(identity)
+            waiting.set_result(None if station is None else (station, candidates.get(station.id, ())))
 
     async def _unregistered(self, socket: Socket, identity: str, credentials: Credentials | None) -> Station:
         """B9: refuse, hold until an operator accepts it, or accept. Over TLS one without certificate is always held."""

@@ -4,6 +4,8 @@ Tries are limited for each address and for each identity. Beyond the limit only 
 checked, so that a station gets in with its right password while somebody else is guessing (ROBUSTNESS 3).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from broker.certificates import certificate_fault
@@ -14,12 +16,25 @@ from broker.socket import Socket
 from csms.routing import Registration
 from csms.runtime import Runtime
 from csms.station.connections import Cause
-from csms.station.information import Station, check_password
+from csms.station.information import Station, matching_hash
+from csms.station.passwords import Candidate, decide_by_login
 from csms.trust import certificate_checks
 
 TLS_WITH_PASSWORD = 2
 WITH_PASSWORD = (1, TLS_WITH_PASSWORD)
 WITH_CERTIFICATE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A station that wants to be let in."""
+
+    socket: Socket
+    address: str
+    station: Station
+    candidates: Sequence[Candidate]
+    """New passwords that may hold beside the station's own."""
+    credentials: Credentials | None
 
 
 class Login:
@@ -36,15 +51,16 @@ class Login:
         """Whether the station came over TLS, ended here or by the proxy in front."""
         return socket.is_tls or self._settings.broker_port_behind_tls
 
-    def profile_of(self, socket: Socket, station: Station, credentials: Credentials | None) -> int:
+    def profile_of(self, asking: Asking) -> int:
         """The security profile that the connection uses. Raises Refusal for one that is not the station's."""
+        station, socket = asking.station, asking.socket
         coming = station.next_security_profile
         allowed = frozenset({station.security_profile, station.security_profile if coming is None else coming})
         profile = profile_in_use(
             allowed,
             is_tls=self.uses_tls(socket),
             shows_certificate=socket.certificate is not None,
-            has_credentials=credentials is not None,
+            has_credentials=asking.credentials is not None,
         )
         if profile is None:
             way = "which needs TLS" if not self.uses_tls(socket) else "which is not for this port"
@@ -70,19 +86,24 @@ class Login:
             raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
         return WITH_CERTIFICATE
 
-    async def authenticate(
-        self, socket: Socket, station: Station, profile: int, credentials: Credentials | None, address: str
-    ) -> bool:
+    async def authenticate(self, asking: Asking, profile: int) -> bool:
         """Whether the station proved who it is; a wrong password is refused whatever the profile. Raises Refusal."""
         if profile == WITH_CERTIFICATE:
-            await self._check_certificate(socket, station)
+            await self._check_certificate(asking.socket, asking.station)
             return True
-        if not station.password_hashes:
-            if profile in WITH_PASSWORD and station.registration is Registration.ACCEPTED:
-                raise wrong_credentials()
-            return False
-        await self._check_password(station, credentials, address)
+        if not asking.station.password_hashes:
+            return await self._without_password(asking, profile)
+        used = await self._check_password(asking)
+        await self._decide(asking, used)
         return True
+
+    async def _without_password(self, asking: Asking, profile: int) -> bool:
+        """A station that has none; it may have been sent its first."""
+        used = await self._matching(asking, cheaply=self._is_limited(asking)) if asking.candidates else None
+        if used is None and profile in WITH_PASSWORD and asking.station.registration is Registration.ACCEPTED:
+            raise wrong_credentials()
+        await self._decide(asking, used)
+        return used is not None
 
     async def _check_certificate(self, socket: Socket, station: Station) -> None:
         certificate = socket.certificate
@@ -104,27 +125,39 @@ class Login:
         if fault is not None:
             raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
 
-    async def _check_password(self, station: Station, credentials: Credentials | None, address: str) -> None:
-        is_limited = self._is_limited(station, address)
-        is_right = (
-            credentials is not None
-            and credentials.username == station.identity
-            and await check_password(
-                station.password_hashes or (), credentials.password, self._runtime.secret_key, cheaply=is_limited
-            )
-        )
-        if is_right:
-            return
+    async def _check_password(self, asking: Asking) -> str:
+        """The hash of the password that the station used. Raises Refusal."""
+        is_limited = self._is_limited(asking)
+        used = await self._matching(asking, cheaply=is_limited)
+        if used is not None:
+            return used
         if is_limited:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
-        self.failed(station.identity, address)
+        self.failed(asking.station.identity, asking.address)
         raise wrong_credentials()
 
-    def _is_limited(self, station: Station, address: str) -> bool:
+    async def _matching(self, asking: Asking, *, cheaply: bool) -> str | None:
+        given, station = asking.credentials, asking.station
+        if given is None or given.username != station.identity:
+            return None
+        hashes = [*(station.password_hashes or ()), *(candidate.password_hash for candidate in asking.candidates)]
+        return await matching_hash(hashes, given.password, self._runtime.secret_key, cheaply=cheaply)
+
+    async def _decide(self, asking: Asking, used: str | None) -> None:
+        """While a password is being changed, the login shows which one the station has."""
+        now = self._runtime.clock()
+        candidate = next((one for one in asking.candidates if one.password_hash == used), None)
+        if candidate is None and not any(one.is_decided_by_old(now) for one in asking.candidates):
+            return
+        async with self._runtime.store.writing() as work:
+            await decide_by_login(work, asking.station, candidate)
+
+    def _is_limited(self, asking: Asking) -> bool:
         """Where the station was last, others' guesses from elsewhere do not count against it."""
-        if not self._failed_addresses.may(address):
+        if not self._failed_addresses.may(asking.address):
             return True
-        return address != station.remote_address and not self._failed_identities.may(station.identity)
+        station = asking.station
+        return asking.address != station.remote_address and not self._failed_identities.may(station.identity)
 
     def failed(self, identity: str, address: str) -> None:
         """Count a failed login."""

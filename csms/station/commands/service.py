@@ -24,7 +24,7 @@ from csms.rights import SYSTEM, Caller
 from csms.routing import Registration, check_sent
 from csms.runtime import Runtime
 from csms.station.charge_logs import ChargeLog, ChargeState, get_charge_log
-from csms.station.commands import rules
+from csms.station.commands import guards, rules
 from csms.station.commands.model import Command, CommandOutcome
 from csms.station.information import Station, get_station
 from csms.station.tokens import Token, TokenKind, id_token, token_key
@@ -60,6 +60,7 @@ class _Sent:
     command: Command
     identity: str
     order: Order
+    guards: Sequence[guards.Prepared]
 
 
 def version_of(station: Station) -> Version:
@@ -96,8 +97,11 @@ async def send(
     Raises NotFound (station, action), Invalid (payload), Conflict (the station may not be sent it now).
     """
     wait_s = min(timeout_s or runtime.settings.call_timeout_s, TIMEOUT_S_MAX)
+    async with runtime.store.reading(caller) as work:
+        version = _checked(await get_station(work, identity), action, payload)
+    guarded = await guards.prepare(runtime, version, action, payload)
     async with runtime.store.writing(caller) as work:
-        sent = await _prepare(work, runtime.settings, identity, action, payload, timeout_s=wait_s)
+        sent = await _prepare(work, runtime.settings, identity, action, payload, timeout_s=wait_s, guarded=guarded)
     task = asyncio.create_task(_carry_out(runtime, caller, sent), name=f"command {sent.command.id}")
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -183,15 +187,27 @@ async def charges_begun_by(work: Work, station_id: int, commands: Sequence[Comma
     return {starts[number]: log_id for number, log_id in await work.session.exec(query)}
 
 
-async def _prepare(
-    work: Work, settings: Settings, identity: str, action: str, payload: Any, *, timeout_s: float
-) -> _Sent:
-    station = await get_station(work, identity)
+def _checked(station: Station, action: str, payload: Any) -> Version:
     version = version_of(station)
     known_action(version, action)
     check_request(version, action, payload)
+    return version
+
+
+async def _prepare(
+    work: Work,
+    settings: Settings,
+    identity: str,
+    action: str,
+    payload: Any,
+    *,
+    timeout_s: float,
+    guarded: Sequence[guards.Prepared],
+) -> _Sent:
+    station = await get_station(work, identity)
+    version = _checked(station, action, payload)
     check_sent(settings, version, action, payload)
-    _refuse_if_forbidden(station, action, payload)
+    _refuse_if_forbidden(station, action)
     caller = work.actor
     command = Command(
         organisation_id=station.organisation_id,
@@ -207,19 +223,16 @@ async def _prepare(
     )
     work.session.add(command)
     await work.session.flush()
-    return _Sent(command, station.identity, Order(command.id, action, payload, timeout_s))
+    for one in guarded:
+        await one.guard.begin(work, command, station, payload, one.value)
+    return _Sent(command, station.identity, Order(command.id, action, payload, timeout_s), guarded)
 
 
-def _refuse_if_forbidden(station: Station, action: str, payload: rules.Payload) -> None:
+def _refuse_if_forbidden(station: Station, action: str) -> None:
     if station.registration is Registration.REJECTED:
         raise Conflict("the station is rejected and must not be sent anything; accept it first")
     if station.registration is Registration.PENDING and action in rules.NOT_WHILE_PENDING:
         raise Conflict(f"the station waits to be accepted; {action} may be sent when it is")
-    if rules.changes_password(action, payload):
-        raise Conflict(
-            f"{action} would change the password that the station logs in with, and lock it out: set the new one on "
-            f"the station itself and, for this side, with PUT /api/v1/stations/{station.identity}/password"
-        )
 
 
 async def _carry_out(runtime: Runtime, caller: Caller, sent: _Sent) -> Command:
@@ -228,6 +241,8 @@ async def _carry_out(runtime: Runtime, caller: Caller, sent: _Sent) -> Command:
         command = await work.session.get_one(Command, sent.command.id)
         _settle(command, outcome, secret_values(sent.order.action, sent.order.payload))
         command.answered_at = work.now
+        for one in sent.guards:
+            await one.guard.end(work, command, sent.order.payload)
         work.emit(_ended(command, sent.identity))
     return command
 

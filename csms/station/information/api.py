@@ -23,7 +23,6 @@ from csms.station.information.service import (
     get_station,
     own_organisation_id,
     register_station,
-    set_password_hashes,
     set_registration,
 )
 from csms.web import CallerDep, Reading, RuntimeDep, Shown, Strict, Writing, may_read, may_write
@@ -65,7 +64,7 @@ Password = Annotated[
         examples=["6f3a1c9e5b7d20488af10c3e9b5d7246a1c0ffee"],
     ),
 ]
-Protocol = Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
+PasswordProtocol = Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
 
 
 class Location(Strict):
@@ -163,7 +162,7 @@ class StationToRegister(Strict):
     registration: Registration = Registration.ACCEPTED
     leniency: Leniency = Leniency.LENIENT
     security_profile: SecurityProfile = 0
-    protocol: Protocol = Field("ocpp1.6", description="decides which passwords are legal")
+    protocol: PasswordProtocol = Field("ocpp1.6", description="decides which passwords are legal")
     password: Password | None = Field(None, description="left out with profile 1 or 2: one is made")
 
 
@@ -182,19 +181,6 @@ class RegistrationDecision(Strict):
     """B9: whether the station may work."""
 
     registration: Registration = Field(examples=["accepted"])
-
-
-class PasswordChange(Strict):
-    """A password, or nothing to have one made."""
-
-    password: Password | None = None
-    protocol: Protocol | None = Field(None, description="decides which passwords are legal; as it last connected")
-
-
-class PasswordShown(Shown):
-    """A password that was made here is shown once; one that you gave is not repeated."""
-
-    password: str | None
 
 
 def show(station: Station) -> StationShown:
@@ -216,7 +202,7 @@ def _parts(station: Station) -> dict[str, Any]:
     }
 
 
-async def _hashes(given: SecretStr | None, protocol: str, runtime: Runtime) -> tuple[list[str], str | None]:
+async def password_hashes(given: SecretStr | None, protocol: str, runtime: Runtime) -> tuple[list[str], str | None]:
     """Hashes to store and, if it was made here, the password to show once. Before the unit of work: it takes time."""
     if given is None:
         made = new_password()
@@ -247,7 +233,7 @@ async def register(
     check_place(body.location.latitude, body.location.longitude)
     hashes, made = None, None
     if body.password is not None or body.security_profile in PROFILES_WITH_PASSWORD:
-        hashes, made = await _hashes(body.password, body.protocol, runtime)
+        hashes, made = await password_hashes(body.password, body.protocol, runtime)
     async with runtime.store.writing(caller) as work:
         station = _new_station(body, hashes)
         station.created_at = work.now
@@ -301,32 +287,3 @@ async def delete(station: StationToChange, work: Writing) -> None:
 async def decide(station: StationToChange, body: RegistrationDecision, work: Writing) -> StationShown:
     set_registration(work, station, body.registration)
     return show(station)
-
-
-@router.put(
-    "/stations/{station_id}/password",
-    summary="Set a station's password, or have one made",
-    description="The old one stops at once; a connection that is open stays open. Only salted hashes are stored.",
-    dependencies=[may_write(Area.DEVICE_AND_CUSTOMER_MANAGEMENT)],
-)
-async def put_password(
-    station_id: StationId, body: PasswordChange, runtime: RuntimeDep, caller: CallerDep
-) -> PasswordShown:
-    async with runtime.store.reading(caller) as work:
-        known = await get_station(work, station_id)
-    check_identity(known.identity, max(known.security_profile, 1))
-    hashes, made = await _hashes(body.password, body.protocol or known.protocol or "ocpp1.6", runtime)
-    async with runtime.store.writing(caller) as work:
-        set_password_hashes(work, await get_station(work, station_id), hashes)
-    return PasswordShown(password=made)
-
-
-@router.delete(
-    "/stations/{station_id}/password",
-    status_code=status.HTTP_204_NO_CONTENT,
-    summary="Let a station connect without a password",
-    dependencies=[may_write(Area.DEVICE_AND_CUSTOMER_MANAGEMENT)],
-    responses={409: {"description": "its security profile needs one"}},
-)
-async def delete_password(station: StationToChange, work: Writing) -> None:
-    set_password_hashes(work, station, None)

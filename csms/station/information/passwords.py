@@ -19,6 +19,9 @@ from csms.station.information.rules import KEY_BYTES_MAX, canonical_key
 _HMAC_START = "hmac-sha256$"
 _VERDICTS_MAX = 50_000
 _WRONG_VERDICTS_MAX = 2_000
+_MADE_MAX = 10_000
+_made: OrderedDict[bytes, None] = OrderedDict()
+"""Digests of the latest passwords that were made here."""
 
 # OWASP's smallest argon2id profile: passwords are long (16 bytes at least), and stations come in herds.
 _argon2 = Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -26,7 +29,20 @@ _argon2 = Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 def new_password() -> str:
     """160 random bits as 40 hexadecimal digits: legal as a 1.6 AuthorizationKey and as a 2.x BasicAuthPassword."""
-    return secrets.token_hex(KEY_BYTES_MAX)
+    made = secrets.token_hex(KEY_BYTES_MAX)
+    _made[_digest(made)] = None
+    if len(_made) > _MADE_MAX:
+        _made.popitem(last=False)
+    return made
+
+
+def is_made_here(password: str) -> bool:
+    """Whether this process made the password a while ago: a cheap hash is enough for its random bits."""
+    return _digest(password) in _made
+
+
+def _digest(password: str) -> bytes:
+    return hashlib.sha256(password.encode()).digest()
 
 
 def hashes_for(password: bytes | str, pepper: bytes, *, is_generated: bool) -> list[str]:

@@ -55,3 +55,8 @@ def password_fault(password: str, protocol: str) -> str | None:
 def canonical_key(presented: bytes) -> bytes:
     """The bytes that a password means: stations send a 1.6 key as its bytes or as its hexadecimal text."""
     return bytes.fromhex(presented.decode()) if _HEX_KEY.fullmatch(presented) else presented
+
+
+def key_digits(password: str) -> str:
+    """The password as a 1.6 AuthorizationKey travels over OCPP: hexadecimal digits."""
+    return password if _HEX_KEY.fullmatch(password.encode()) else password.encode().hex()

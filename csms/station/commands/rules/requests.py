@@ -104,13 +104,3 @@ def running_cost(version: Version, transaction_id: str, total_cost: float) -> Wi
     if version is Version.V16:
         raise CannotSay("OCPP 1.6 has no message for the running cost; some vendors take it as DataTransfer")
     return Wish("CostUpdated", {"totalCost": total_cost, "transactionId": transaction_id})
-
-
-def changes_password(action: str, payload: Payload) -> bool:
-    """Whether the request would change the password with which the station logs in (1.6 security whitepaper, A01)."""
-    if action == "ChangeConfiguration":
-        return str(payload.get("key", "")).strip().lower() == "authorizationkey"
-    if action == "SetVariables":
-        names = (item.get("variable", {}).get("name", "") for item in payload.get("setVariableData", ()))
-        return any(str(name).strip().lower() == "basicauthpassword" for name in names)
-    return False
