@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "96e805550c7b"
-down_revision = "8ad4632d490c"
+down_revision = "86484e054585"
 branch_labels = None
 depends_on = None
 
