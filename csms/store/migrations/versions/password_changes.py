@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "96e805550c7b"
-down_revision = "86484e054585"
+down_revision = "82822473997e"
 branch_labels = None
 depends_on = None
 
