@@ -54,7 +54,13 @@ log = structlog.get_logger(__name__)
 PRESENCE_S = 10.0
 """How old `last_seen_at` and the message counts may be."""
 RELOAD_KINDS = frozenset(
-    {"station_changed", "maintenance_window_changed", "charge_point_changed", "reservation_changed"}
+    {
+        "station_changed",
+        "maintenance_window_changed",
+        "charge_point_changed",
+        "reservation_changed",
+        "monitors_updated",
+    }
 )
 OWNER_SUBJECT = "owner"
 

@@ -70,7 +70,7 @@ async def old(bench: Bench) -> Station:
 
 
 @pytest.mark.ocpp("1.6 GetConfiguration")
-@pytest.mark.octt("TC_019_CSMS")
+@pytest.mark.octt("TC_019_1_CSMS")
 async def test_all_keys_of_a_16_station_are_read_and_shown(bench: Bench, api: httpx.AsyncClient, old: Station) -> None:
     async with answering(bench, old.identity, Version.V16, {"GetConfiguration": get_configuration}):
         refresh = await api.post(url(old, "/refreshes"), json={})
@@ -93,6 +93,7 @@ async def test_all_keys_of_a_16_station_are_read_and_shown(bench: Bench, api: ht
     assert "VendorThing" not in await listed(api, old, is_common=True)
 
 
+@pytest.mark.octt("TC_019_2_CSMS")
 async def test_many_keys_are_asked_for_in_as_many_messages_as_the_station_needs(
     bench: Bench, api: httpx.AsyncClient, old: Station
 ) -> None:
@@ -110,7 +111,7 @@ async def test_many_keys_are_asked_for_in_as_many_messages_as_the_station_needs(
 
 
 @pytest.mark.ocpp("1.6 ChangeConfiguration")
-@pytest.mark.octt("TC_021_CSMS")
+@pytest.mark.octt("TC_021_CSMS", "TC_040_1_CSMS", "TC_040_2_CSMS")
 async def test_keys_are_changed_by_common_name_and_each_has_its_outcome(
     bench: Bench, api: httpx.AsyncClient, old: Station
 ) -> None:
@@ -283,7 +284,7 @@ ACCEPTS = {"GetBaseReport": lambda _: {"status": "Accepted"}, "GetReport": lambd
 
 @V2
 @pytest.mark.ocpp("2.x GetBaseReport", "2.x NotifyReport")
-@pytest.mark.octt("TC_B_12_CSMS", "TC_B_13_CSMS")
+@pytest.mark.octt("TC_B_13_CSMS")
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 0, 2]], ids=str)
 async def test_an_inventory_is_put_together_whatever_the_order_of_its_parts(
     bench: Bench, api: httpx.AsyncClient, new: Station, version: Version, order: list[int]
@@ -334,7 +335,27 @@ async def test_parts_that_stay_away_end_the_refresh_and_what_came_is_kept(
 
 
 @V2
-@pytest.mark.octt("TC_B_14_CSMS", "TC_B_15_CSMS")
+@pytest.mark.octt("TC_B_12_CSMS", "TC_B_13_CSMS", "TC_B_14_CSMS")
+async def test_each_inventory_is_asked_for_by_its_name(
+    bench: Bench, api: httpx.AsyncClient, new: Station, version: Version
+) -> None:
+    async with answering(bench, new.identity, version, ACCEPTS) as station:
+        for scope in ("configuration", "all", "summary"):
+            await api.post(url(new, "/refreshes"), json={"scope": scope})
+            asked = station.sent("GetBaseReport")[-1]
+            await send_report(station, asked["requestId"], [INVENTORY[:1]], [0])
+        await sorted_in(bench)
+        bases = [asked["reportBase"] for asked in station.sent("GetBaseReport")]
+    assert bases == ["ConfigurationInventory", "FullInventory", "SummaryInventory"]
+    shown = (await api.get(url(new, "/refreshes"))).json()["items"]
+    assert [(one["scope"], one["state"]) for one in shown] == [
+        ("summary", "complete"),
+        ("all", "complete"),
+        ("configuration", "complete"),
+    ]
+
+
+@V2
 @pytest.mark.parametrize(
     ("status", "state"),
     [("Rejected", "refused"), ("NotSupported", "refused"), ("EmptyResultSet", "empty")],
@@ -391,12 +412,14 @@ def get_variables(payload: dict[str, Any]) -> dict[str, Any]:
 
 @V2
 @pytest.mark.ocpp("2.x GetVariables")
-@pytest.mark.octt("TC_B_06_CSMS", "TC_B_07_CSMS")
+@pytest.mark.octt("TC_B_06_CSMS", "TC_B_07_CSMS", "TC_B_08_CSMS")
 async def test_variables_are_read_by_name(bench: Bench, api: httpx.AsyncClient, new: Station, version: Version) -> None:
     names = ["heartbeat_interval", "AuthCtrlr.Enabled", "Display.Nothing"]
     async with answering(bench, new.identity, version, {"GetVariables": get_variables}) as station:
         refresh = (await api.post(url(new, "/refreshes"), json={"names": names})).json()
-    assert station.sent("GetVariables")[0]["getVariableData"][0] == {
+    sizes = [len(asked["getVariableData"]) for asked in station.sent("GetVariables")]
+    assert sizes == [1, 2, 1]  # the limit, which is 2, and then what was asked for
+    assert station.sent("GetVariables")[1]["getVariableData"][0] == {
         "component": {"name": "OCPPCommCtrlr"},
         "variable": {"name": "HeartbeatInterval"},
     }

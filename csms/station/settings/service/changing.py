@@ -20,10 +20,13 @@ from csms.station.settings.rules.vocabulary import resolve
 from csms.station.settings.rules.words import DETAILS, OCPP_ATTRIBUTES, AttributeKind, SettingOutcome
 from csms.station.settings.service.asking import UNSENT, why_unanswered
 from csms.station.settings.service.knowledge import settings_by_key, values_of
+from csms.station.settings.service.limits import learn
 from csms.station.settings.service.refreshing import BYTES_MAX, no_such_name
 from csms.station.settings.service.sorting import sort_in_now
 from csms.store import Work
 
+ITEMS_LIMIT: Final = limit_address("ItemsPerMessage", "SetVariables")
+BYTES_LIMIT: Final = limit_address("BytesPerMessage", "SetVariables")
 PASSWORDS: Final = frozenset({"authorizationkey", "basicauthpassword"})
 """The password with which the station logs in; the CSMS must change it on both sides at once (2.0.1 A01)."""
 
@@ -82,6 +85,8 @@ async def change_settings(
     Nothing is sent if one of them cannot be right. Raises NotFound, Invalid with the place `body/changes/<index>`,
     Conflict for the login password and for a station that must not be sent anything.
     """
+    if len(wishes) > 1:
+        await learn(runtime, caller, identity, ITEMS_LIMIT, timeout_s=timeout_s)
     async with runtime.store.reading(caller) as work:
         station = await get_station(work, identity)
         plan = await _plan(work, station, wishes)
@@ -158,10 +163,9 @@ def check_value(wish: Wish, known: Known, version: Version, *, place: str) -> No
 async def _groups(work: Work, station: Station, version: Version, items: list[_Item]) -> list[list[_Item]]:
     if version is Version.V16:
         return [[item] for item in items]
-    count, size = (limit_address(what, "SetVariables") for what in ("ItemsPerMessage", "BytesPerMessage"))
-    limits = await values_of(work, station.id, [count, size])
-    bytes_max = limit(limits.get(size.key), default=0, most=BYTES_MAX) or None
-    most = limit(limits.get(count.key), default=ITEMS_DEFAULT)
+    limits = await values_of(work, station.id, [ITEMS_LIMIT, BYTES_LIMIT])
+    bytes_max = limit(limits.get(BYTES_LIMIT.key), default=0, most=BYTES_MAX) or None
+    most = limit(limits.get(ITEMS_LIMIT.key), default=ITEMS_DEFAULT)
     return payload_batches([(item, item.payload()) for item in items], most, bytes_max)
 
 

@@ -17,6 +17,7 @@ from csms.station.settings.rules.telling import Told, read_message
 from csms.station.settings.rules.vocabulary import resolve
 from csms.station.settings.service.asking import why_unanswered
 from csms.station.settings.service.knowledge import values_of
+from csms.station.settings.service.limits import learn
 from csms.station.settings.service.sorting import sort_in_now
 from csms.store import Work
 
@@ -27,6 +28,11 @@ BASES: Final = {
 }
 CRITERIA: Final = {"active": "Active", "available": "Available", "enabled": "Enabled", "problem": "Problem"}
 UNKNOWN_SHOWN: Final = 50
+ITEMS_LIMIT: Final = limit_address("ItemsPerMessage", "GetVariables")
+BYTES_LIMIT: Final = limit_address("BytesPerMessage", "GetVariables")
+ITEMS_READ: Final = 20
+"""Variables read with one message where the station does not tell its limit."""
+BYTES_MAX: Final = 2**30
 
 Message = tuple[str, dict[str, Any]]
 
@@ -62,6 +68,8 @@ async def refresh(
 
     Raises NotFound, Invalid for what this station cannot be asked, Conflict if it must not be asked anything.
     """
+    if len(wanted.names) > 1:
+        await learn(runtime, caller, identity, ITEMS_LIMIT, timeout_s=timeout_s)
     async with runtime.store.writing(caller) as work:
         station = await get_station(work, identity)
         report = open_report(work, station, Topic.SETTINGS, _scope_of(wanted))
@@ -126,16 +134,11 @@ async def _by_name(work: Work, station: Station, version: Version, addresses: li
         most = limit(limits.get(KEYS_LIMIT.key), default=len(addresses))
         groups = batches(addresses, most)
         return [("GetConfiguration", {"key": [address.name for address in group]}) for group in groups]
-    items, size = (limit_address(what, "GetVariables") for what in ("ItemsPerMessage", "BytesPerMessage"))
-    limits = await values_of(work, station.id, [items, size])
-    most = limit(limits.get(items.key), default=ITEMS_READ)
-    bytes_max = limit(limits.get(size.key), default=0, most=BYTES_MAX) or None
+    limits = await values_of(work, station.id, [ITEMS_LIMIT, BYTES_LIMIT])
+    most = limit(limits.get(ITEMS_LIMIT.key), default=ITEMS_READ)
+    bytes_max = limit(limits.get(BYTES_LIMIT.key), default=0, most=BYTES_MAX) or None
     split = payload_batches([(address, address.payload()) for address in addresses], most, bytes_max)
     return [("GetVariables", {"getVariableData": [address.payload() for address in group]}) for group in split]
-
-
-ITEMS_READ: Final = 20
-BYTES_MAX: Final = 2**30
 
 
 async def _told(

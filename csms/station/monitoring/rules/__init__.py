@@ -1,0 +1,1 @@
+"""S15: what can be said of monitors and events from values alone."""

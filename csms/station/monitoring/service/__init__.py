@@ -1,0 +1,1 @@
+"""S15: setting monitors, sorting in what stations tell of them, and remembering their severities."""
