@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "d56fc0fc25eb"
-down_revision = "86484e054585"
+down_revision = "96e805550c7b"
 branch_labels = None
 depends_on = None
 
