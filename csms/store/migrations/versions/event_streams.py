@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "707fb2bcdc1e"
-down_revision = "82822473997e"
+down_revision = "d56fc0fc25eb"
 branch_labels = None
 depends_on = None
 
