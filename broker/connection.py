@@ -19,11 +19,10 @@ from broker.metrics import REFUSED_ANSWERS, REFUSED_CALLS, TRAFFIC, UNMATCHED_AN
 from broker.socket import Socket
 from csms.calls import Answered, Disconnected, Expired, Order, Outcome, Refused, TimedOut
 from csms.clock import Clock
-from csms.config import Settings
 from csms.ocpp import conversation as ocpp
 from csms.ocpp import frames
 from csms.ocpp.errors import ErrorKind, OcppError, word
-from csms.routing import ConnectedStation, Registration, Routes
+from csms.routing import PREPARE_S, ConnectedStation, Outside, Preparer, Registration, Routes
 from csms.station.communication_logs import FrameOutcome, record, record_answer_refused, record_handled
 from csms.station.connections import Cause
 from csms.store import Work
@@ -56,9 +55,10 @@ class StationConnection:
         *,
         routes: Routes,
         dispatcher: Dispatcher,
-        settings: Settings,
+        outside: Outside,
         clock: Clock,
     ) -> None:
+        settings = outside.settings
         self.socket = socket
         self.station = station
         self.fence = 0
@@ -71,6 +71,7 @@ class StationConnection:
         self._conversation = ocpp.Conversation(station.version, lenient=station.is_lenient)
         self._routes = routes
         self._dispatcher = dispatcher
+        self._outside = outside
         self._settings = settings
         self._clock = clock
         self._waiting: deque[Waiting] = deque()
@@ -83,6 +84,7 @@ class StationConnection:
         self._asked: set[str] = set()
         self._is_closed = False
         self._is_held = False
+        self._preparing: asyncio.Task[None] | None = None
         self._idle: asyncio.Event | None = None
 
     def set_leniency(self, *, is_lenient: bool) -> None:
@@ -144,9 +146,38 @@ class StationConnection:
     def _next(self) -> None:
         if self._waiting and not self._is_closed and not self._is_held:
             self._handling = self._waiting.popleft()
-            self._dispatcher.submit(self)
+            if type(self._handling) is not ocpp.Call or not self._prepares(self._handling):
+                self._dispatcher.submit(self)
         elif self._idle is not None:
             self._idle.set()
+
+    def _prepares(self, call: ocpp.Call) -> bool:
+        """Whether others must be asked first; the call is submitted when that is done, or takes too long."""
+        prepare = self._routes.preparer(self.station.version, call.action)
+        if prepare is None or self.station.registration is not Registration.ACCEPTED:
+            return False
+        self._preparing = asyncio.ensure_future(self._prepare(prepare, call))
+        self._preparing.add_done_callback(self._prepared)
+        return True
+
+    async def _prepare(self, prepare: Preparer, call: ocpp.Call) -> None:
+        try:
+            async with asyncio.timeout(PREPARE_S):
+                await prepare(self._outside, self.station, call.payload)
+        except TimeoutError:
+            log.warning("what a call needs could not be had in time", action=call.action)
+        except Exception:
+            log.exception("what a call needs could not be had", action=call.action, station=self.station.identity)
+
+    def _prepared(self, _task: asyncio.Task[None]) -> None:
+        """Also when it was cut off before it began."""
+        self._preparing = None
+        self._dispatcher.submit(self)
+
+    def _hurry(self) -> None:
+        """Nobody waits any longer for what is being prepared."""
+        if self._preparing is not None:
+            self._preparing.cancel()
 
     def _slow_down(self) -> None:
         """Back-pressure on a station that sends more than is allowed or than is being answered."""
@@ -169,6 +200,7 @@ class StationConnection:
         the newer one would take its repeat for something new (ROBUSTNESS, promise 2).
         """
         self._is_held = True
+        self._hurry()
         await self.idle()
 
     def release(self) -> None:
@@ -434,6 +466,7 @@ class StationConnection:
         """The socket is gone: settle what waits."""
         self._is_closed = True
         self._waiting.clear()
+        self._hurry()
         for pending in self._orders:
             pending.settle(Disconnected("the connection ended before the call's turn"))
         self._orders.clear()

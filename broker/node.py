@@ -137,7 +137,7 @@ class Node:
             connected,
             routes=self._routes,
             dispatcher=self._dispatcher,
-            settings=self._settings,
+            outside=self._runtime,
             clock=self._runtime.clock,
         )
         opening = NodeOpening(

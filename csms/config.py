@@ -38,6 +38,14 @@ class Settings(BaseSettings):
     ca_certificate_file: Path | None = Field(None, description="PEM: its certificate, then its issuers")
     ca_key_file: Path | None = Field(None, description="PEM: its private key")
     ca_key_password: SecretStr | None = None
+    ocsp_allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description='hosts of OCSP responders and CRLs that stations may have asked: ["ocsp.example"]',
+    )
+    contract_provider_url: str | None = Field(
+        None, pattern=r"^https?://[^\s]+$", description="where contract certificates of cars come from (ISO 15118)"
+    )
+    contract_provider_token: SecretStr | None = Field(None, description="sent there as a Bearer token")
 
     # Broker
     node_name: str = Field("node-1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the brokers")

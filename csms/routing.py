@@ -7,6 +7,7 @@ A feature's `ocpp.py` offers any of:
     ANSWERED = (Answered(VERSIONS_2, "Reset", reset_answered), …)  answers to our calls that it stores
     HEARS = (Hear(frozenset({"token_changed"}), forget),)   news of the organisation that end what the process knows
     CHECKS = (Check(VERSIONS_2, "GetLog", check_location), …)     refuses requests of ours, whoever makes them
+    PREPARES = (Prepare(VERSIONS_2, "GetCertificateStatus", ask),)   asks others before a call's turn
     async def load(work, stations): …       fills the memory of stations that connect, many at once
 """
 
@@ -14,13 +15,15 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+import httpx
 
 from csms.config import Settings
 from csms.features import offered
 from csms.ocpp.errors import ErrorKind, OcppError
 from csms.ocpp.versions import Version
-from csms.store import Work
+from csms.store import Store, Work
 
 Payload = dict[str, Any]
 T = TypeVar("T")
@@ -107,6 +110,32 @@ class Hear:
     hear: Listener
 
 
+class Outside(Protocol):
+    """What a preparer may use beyond the station: the runtime of the process."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def http(self) -> httpx.AsyncClient: ...
+
+
+Preparer = Callable[[Outside, ConnectedStation, Payload], Awaitable[None]]
+"""Asks somebody else, over the network, what the handler of a call must know, and leaves it in the station's memory.
+Runs before the call's turn, for PREPARE_S at most; other stations do not wait for it. It must bear to be cut off."""
+PREPARE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    versions: Version | tuple[Version, ...]
+    action: str
+    prepare: Preparer
+
+
 RequestCheck = Callable[[Settings, Payload], None]
 """Looks at a request that is to be sent and fits its schema; raises Invalid, with the place, for what must not be."""
 
@@ -118,7 +147,7 @@ class Check:
     check: RequestCheck
 
 
-def _keys(route: Route | Observe | Answered | Check) -> list[tuple[Version, str]]:
+def _keys(route: Route | Observe | Answered | Check | Prepare) -> list[tuple[Version, str]]:
     versions = (route.versions,) if isinstance(route.versions, Version) else route.versions
     return [(version, route.action) for version in versions]
 
@@ -133,7 +162,10 @@ class Routes:
         answered: Iterable[Answered] = (),
         loaders: Iterable[Loader] = (),
         hears: Iterable[Hear] = (),
+        *,
+        prepares: Iterable[Prepare] = (),
     ) -> None:
+        self._preparers = {key: one.prepare for one in prepares for key in _keys(one)}
         self._handlers: dict[tuple[Version, str], Handler] = {}
         self._observers: dict[tuple[Version, str], list[Observer]] = {}
         self._answered: dict[tuple[Version, str], list[AnswerHandler]] = {}
@@ -155,6 +187,10 @@ class Routes:
 
     def is_handled(self, version: Version, action: str) -> bool:
         return (version, action) in self._handlers
+
+    def preparer(self, version: Version, action: str) -> Preparer | None:
+        """What has to be asked of others before a call of that action is handled; None for nearly all."""
+        return self._preparers.get((version, action))
 
     async def handle(self, work: Work, station: ConnectedStation, action: str, payload: Payload) -> Payload:
         """Run the handler and its observers; returns the answer's payload.
@@ -211,4 +247,5 @@ def find_routes() -> Routes:
         offered("ocpp", "ANSWERED"),
         offered("ocpp", "load"),
         offered("ocpp", "HEARS"),
+        prepares=offered("ocpp", "PREPARES"),
     )

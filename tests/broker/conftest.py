@@ -70,7 +70,7 @@ class Bench:
         await eventually(held)
 
 
-async def call(client: ClientConnection, action: str, **payload: Any) -> list[Any]:
+async def call(client: ClientConnection, action: str, /, **payload: Any) -> list[Any]:
     """Send a call and return the whole answer frame; answers to other ids are skipped."""
     message_id = uuid4().hex
     await client.send(json.dumps([2, message_id, action, payload]))

@@ -64,7 +64,7 @@ async def test_no_frame_hurts_the_connection_or_a_neighbour(bench: Bench, text: 
 @pytest.mark.robustness(15, 17)
 @pytest.mark.parametrize(
     ("action", "word"),
-    [("Reset", "NotSupported"), ("MadeUp", "NotImplemented"), ("DiagnosticsStatusNotification", "NotSupported")],
+    [("Reset", "NotSupported"), ("MadeUp", "NotImplemented"), ("GetConfiguration", "NotSupported")],
 )
 async def test_actions_that_are_not_for_us(bench: Bench, action: str, word: str) -> None:
     async with bench.station() as client:

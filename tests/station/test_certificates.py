@@ -28,6 +28,8 @@ from csms.station.certificates.rules.requests import (
 from csms.station.certificates.service.signing import work_through
 from csms.station.certificates.service.trust import refusal_of
 from csms.station.information import Station
+from csms.station.logs import describe
+from csms.station.logs.rules import Exchange
 from csms.store import Store
 from tests.api_client import ApiAs
 from tests.builders import CallingStation, connect, make_organisation, make_station
@@ -698,3 +700,26 @@ async def test_rows_belong_to_the_stations_organisation(store: Store, runtime: R
             *(await work.session.exec(select(StationCertificate).order_by(col(StationCertificate.id)))).all(),
         ]
     assert [row.organisation_id for row in rows] == [other.id, other.id]
+
+
+@pytest.mark.feature("S10")
+@pytest.mark.parametrize(
+    ("action", "request_", "answer", "words", "level"),
+    [
+        ("SignCertificate", {}, {"status": "Accepted"}, "it will get one", "info"),
+        ("SignCertificate", {}, {"status": "Rejected"}, "was refused", "warning"),
+        ("SignCertificate", {"certificateType": "V2GCertificate"}, {"status": "Accepted"}, "for cars (V2G)", "info"),
+        ("GetCertificateStatus", {}, {"status": "Accepted", "ocspResult": "x"}, "of the certificate's issuer", "info"),
+        ("GetCertificateStatus", {}, {"status": "Failed"}, "nobody could tell", "warning"),
+        ("GetCertificateChainStatus", {}, {"certificateStatus": [{"status": "Good"}]}, "1 good", "info"),
+        ("GetCertificateChainStatus", {}, {"certificateStatus": [{"status": "Revoked"}, 7]}, "1 revoked", "warning"),
+        ("Get15118EVCertificate", {"action": "Update"}, {"status": "Accepted"}, "to renew its contract", "info"),
+        ("Get15118EVCertificate", {}, {"status": "Failed", "statusInfo": {"reasonCode": "X"}}, "got none", "warning"),
+    ],
+)
+def test_what_stations_ask_is_said_in_words(
+    action: str, request_: dict[str, Any], answer: dict[str, Any], words: str, level: str
+) -> None:
+    told = describe(Exchange(action, from_station=True, outcome="answered", request=request_, answer=answer))
+    assert words in told.text
+    assert told.level == level

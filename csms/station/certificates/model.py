@@ -8,6 +8,7 @@ from sqlmodel import Field
 
 from csms.station.certificates.rules.installed import CertificateKind, HashData
 from csms.station.certificates.rules.requests import CertificateUse, RequestState, Signing
+from csms.station.certificates.rules.status import CertificateStatus
 from csms.store import BigInt, Json, Owned, UtcDateTime, words
 from csms.store.retention import Kept
 
@@ -128,4 +129,43 @@ class StationCertificate(Owned, table=True):
         return HashData(algorithm, name_hash, key_hash, self.serial_number)
 
 
-KEPT = (Kept(CertificateRequest, "history_kept_days"),)
+class CertificateStatusCheck(Owned, table=True):
+    """A certificate that a station asked about, and the latest answer; one row a certificate."""
+
+    __tablename__ = "certificate_status_check"
+    __table_args__ = (Index("ix_certificate_status_check_station", "station_id", "asked_at"),)
+
+    station_id: int = Field(sa_type=BigInt)
+    identity: str
+    hash_algorithm: str
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+    source: str
+    """OCSP or CRL."""
+    url: str
+    status: CertificateStatus = Field(sa_type=words(CertificateStatus))
+    reason: str | None = None
+    next_update_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    first_asked_at: datetime = Field(sa_type=UtcDateTime)
+    asked_at: datetime = Field(sa_type=UtcDateTime)
+    ask_count: int = 1
+
+
+class ContractRequest(Owned, table=True):
+    """A car that asked for its contract certificate through a station, and what the provider answered."""
+
+    __tablename__ = "contract_request"
+    __table_args__ = (Index("ix_contract_request_station", "station_id", "id"),)
+
+    station_id: int = Field(sa_type=BigInt)
+    identity: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    action: str
+    schema_version: str
+    is_accepted: bool
+    reason: str | None = None
+    remaining_contracts: int | None = Field(default=None, sa_type=BigInt)
+
+
+KEPT = (Kept(CertificateRequest, "history_kept_days"), Kept(ContractRequest, "frames_kept_days"))

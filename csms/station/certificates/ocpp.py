@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from csms.ocpp.versions import VERSIONS_2, Version
-from csms.routing import Answered, ConnectedStation, Payload, Route
+from csms.routing import Answered, ConnectedStation, Payload, Prepare, Route
+from csms.station.certificates.service.asking import ask_chain, ask_contract, ask_status
 from csms.station.certificates.service.certificates import (
     delete_answered,
     install_answered,
@@ -13,6 +14,7 @@ from csms.station.certificates.service.certificates import (
     signed_answered,
 )
 from csms.station.certificates.service.requests import Taken, take_request
+from csms.station.certificates.service.statuses import certificate_status, chain_status, ev_certificate
 from csms.station.certificates.service.trust import refusal_of
 from csms.store import Work
 
@@ -34,7 +36,17 @@ def sign_answer(taken: Taken, version: Version) -> dict[str, Any]:
     return answer
 
 
-ROUTES = (Route(ALL, "SignCertificate", sign_certificate),)
+ROUTES = (
+    Route(ALL, "SignCertificate", sign_certificate),
+    Route(VERSIONS_2, "GetCertificateStatus", certificate_status),
+    Route(VERSIONS_2, "Get15118EVCertificate", ev_certificate),
+    Route(Version.V21, "GetCertificateChainStatus", chain_status),
+)
+PREPARES = (
+    Prepare(VERSIONS_2, "GetCertificateStatus", ask_status),
+    Prepare(VERSIONS_2, "Get15118EVCertificate", ask_contract),
+    Prepare(Version.V21, "GetCertificateChainStatus", ask_chain),
+)
 ANSWERED = (
     Answered(ALL, "CertificateSigned", signed_answered),
     Answered(ALL, "InstallCertificate", install_answered),

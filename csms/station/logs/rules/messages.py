@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from csms.station.logs.rules import charging
+from csms.station.logs.rules.certificates import CERTIFICATES
 from csms.station.logs.rules.words import (
     Level,
     Payload,
@@ -272,15 +273,6 @@ def _security_event(request: Payload, _answer: Payload) -> Words:
     return Words(f"Security event: {kind}.", Level.WARNING, why, what)
 
 
-def _sign_certificate(_request: Payload, answer: Payload) -> Words:
-    if answer.get("status") == "Accepted":
-        return Words("The station asked for a new certificate; it will get one.")
-    text = "The station asked for a new certificate and was refused."
-    return Words(
-        text, Level.WARNING, "No certificate can be issued here for it.", "Install one by hand if it needs one."
-    )
-
-
 _GIVEN_UP: Final[Mapping[str, str]] = {
     "Expired": "has ended: its time has passed",
     "Removed": "was given up by the station: the place broke or was taken out of service",
@@ -346,6 +338,7 @@ def _battery_swap(request: Payload, _answer: Payload) -> Words:
 
 
 FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
+    **CERTIFICATES,
     **charging.MESSAGES,
     "Authorize": _authorize,
     "BatterySwap": _battery_swap,
@@ -363,7 +356,6 @@ FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     "NotifyDisplayMessages": _display_messages,
     "ReservationStatusUpdate": _reservation,
     "SecurityEventNotification": _security_event,
-    "SignCertificate": _sign_certificate,
     "SignedFirmwareStatusNotification": _progress("Firmware", _FIRMWARE_TASK),
     "StartTransaction": _start,
     "StatusNotification": _state,

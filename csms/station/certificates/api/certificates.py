@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field, StringConstraints
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
 
 from csms.exceptions import Conflict, Invalid
 from csms.ids import Id
@@ -12,17 +12,16 @@ from csms.ocpp.versions import Version
 from csms.platform.certificate_authority import chain_text, get_authority, read_chain
 from csms.rights import Area, Caller
 from csms.runtime import Runtime
-from csms.station.certificates.model import CertificateRequest, StationCertificate
+from csms.station.certificates.api.shown import PEM_CHARS_MAX, Reason, organisation_of
+from csms.station.certificates.model import StationCertificate
 from csms.station.certificates.rules.installed import ROOT_KINDS, CertificateKind, kinds_of, status_info, word_of
-from csms.station.certificates.rules.requests import CertificateUse, RequestState, Signing, renewal_request
+from csms.station.certificates.rules.requests import renewal_request
 from csms.station.certificates.service.certificates import (
     certificates_query,
     get_certificate,
     revoke,
     version_of,
 )
-from csms.station.certificates.service.policies import change_policy, policy_of
-from csms.station.certificates.service.requests import RequestFilter, approve, get_request, reject, requests_query
 from csms.station.commands import Command, CommandOutcome, send
 from csms.station.information import Station, StationDep, StationToChange, get_station
 from csms.web import (
@@ -44,11 +43,6 @@ router = APIRouter()
 
 StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 CertificateId = Annotated[Id, Path(description="the certificate's id")]
-RequestId = Annotated[Id, Path(description="the request's id")]
-Reason = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")
-]
-PEM_CHARS_MAX = 20_000
 _PEM_EXAMPLE = "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----"
 _OPERATES = [may_write(Area.OPERATION)]
 _SENT: dict[int | str, dict[str, Any]] = {
@@ -96,34 +90,6 @@ class CertificateShown(Shown):
         return cls.model_validate(row.model_dump() | more)
 
 
-class RequestShown(Shown):
-    """A certificate that a station asked for."""
-
-    id: Id
-    station_id: str = Field(description="the station's OCPP identity", examples=["CP-0001"])
-    use: CertificateUse
-    state: RequestState
-    reason: str | None = Field(description="why it was rejected, refused or given up, or what it waits for")
-    common_name: str | None
-    organisation_name: str | None
-    key_kind: str | None = Field(examples=["EC secp256r1"])
-    csr: str = Field(description="as the station wrote it")
-    received_at: datetime
-    last_seen_at: datetime
-    repeat_count: int = Field(description="how often it came again")
-    decided_at: datetime | None
-    decided_by: str | None = Field(description="null: by the policy")
-    certificate_id: Id | None
-    attempts: int = Field(description="to send the certificate to the station")
-    next_attempt_at: datetime | None
-    problem: str | None = Field(description="why the latest attempt came to nothing")
-    ended_at: datetime | None
-
-    @classmethod
-    def of(cls, row: CertificateRequest) -> Self:
-        return cls.model_validate(row.model_dump() | {"station_id": row.identity})
-
-
 class Told(Shown):
     """What came of a message to the station."""
 
@@ -160,69 +126,6 @@ class RootToInstall(Strict):
 
 class Revocation(Strict):
     reason: Reason = Field(examples=["the station was stolen"])
-
-
-class Approval(Strict):
-    certificate_chain: str | None = Field(
-        None,
-        max_length=PEM_CHARS_MAX,
-        description="PEM, the station's certificate first, where somebody else has signed it; left out: sign it here",
-        examples=[None],
-    )
-
-
-class Rejection(Strict):
-    reason: Reason = Field(examples=["nobody ordered a new certificate"])
-
-
-class PolicyShown(Shown):
-    """What is done about certificates without anybody being asked."""
-
-    signing: Signing
-    days: int = Field(description="how long stations' certificates are valid")
-    takes_v2g_requests: bool = Field(description="requests for V2G certificates wait for an operator; else rejected")
-    warn_days: list[int] = Field(description="how many days before a certificate's end somebody is warned")
-    renew_days: int | None = Field(description="stations are asked to renew that many days before; null: by hand")
-
-
-class PolicyChange(Strict):
-    """What to change; fields left out stay as they are."""
-
-    signing: Signing | None = Field(None, examples=["approval"])
-    days: int | None = Field(None, ge=1, le=3650, examples=[365])
-    takes_v2g_requests: bool | None = None
-    warn_days: list[Annotated[int, Field(ge=1, le=3650)]] | None = Field(None, max_length=10, examples=[[30, 7, 1]])
-    renew_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(None, examples=[30])
-
-
-# --- the policy -------------------------------------------------------------------------------------------------------
-
-
-@router.get("/certificate-policy", summary="What is done about stations' certificates", dependencies=[may_read()])
-async def show_policy(work: Reading, caller: CallerDep) -> PolicyShown:
-    return PolicyShown.model_validate(await policy_of(work, _organisation(caller)))
-
-
-@router.patch(
-    "/certificate-policy",
-    summary="Change what is done about stations' certificates",
-    dependencies=[may_write(Area.SYSTEM_CONFIGURATION)],
-)
-async def update_policy(work: Writing, caller: CallerDep, body: PolicyChange) -> PolicyShown:
-    """Requests that wait already keep waiting."""
-    values = body.model_dump(exclude_unset=True)
-    for name, value in values.items():
-        if value is None and name != "renew_days":
-            raise Invalid(f"{name} cannot be null; leave it out to keep it", place=f"body/{name}")
-    if values.get("warn_days") is not None:
-        values["warn_days"] = sorted(set(values["warn_days"]), reverse=True)
-    return PolicyShown.model_validate(await change_policy(work, _organisation(caller), values))
-
-
-def _organisation(caller: Caller) -> int:
-    if caller.organisation_id is None:
-        raise Conflict("this needs a key of an organisation")
-    return caller.organisation_id
 
 
 # --- certificates -----------------------------------------------------------------------------------------------------
@@ -281,7 +184,7 @@ async def install(station_id: StationId, body: RootToInstall, runtime: RuntimeDe
 async def _root_pem(runtime: Runtime, caller: Caller, given: str | None) -> str:
     if given is None:
         async with runtime.store.reading(caller) as work:
-            authority = await get_authority(work, _organisation(caller))
+            authority = await get_authority(work, organisation_of(caller))
         return chain_text(read_chain(authority.chain)[-1:])
     certificates = read_chain(given)
     if len(certificates) > 1:
@@ -361,82 +264,3 @@ async def revoke_certificate(
     row = await get_certificate(work, station, certificate_id, to_change=True)
     revoke(work, station, row, body.reason)
     return CertificateShown.of(row, work.now)
-
-
-# --- requests ---------------------------------------------------------------------------------------------------------
-
-
-async def _request_filter(
-    state: Annotated[list[RequestState], Query(max_length=10)] = [],  # noqa: B006  # FastAPI copies it
-    use: Annotated[list[CertificateUse], Query(max_length=5)] = [],  # noqa: B006
-) -> RequestFilter:
-    return RequestFilter(frozenset(state), frozenset(use))
-
-
-RequestFilterDep = Annotated[RequestFilter, Depends(_request_filter)]
-
-
-@router.get(
-    "/certificate-requests",
-    summary="Certificates that stations asked for, of all stations",
-    dependencies=[may_read()],
-    openapi_extra=behind("SignCertificate"),
-)
-async def list_all_requests(work: Reading, page: PageDep, wanted: RequestFilterDep) -> Page[RequestShown]:
-    """Newest first; with `state=waiting_for_approval`, what somebody has to decide."""
-    rows, cursor = await page_of(work, requests_query(wanted), page)
-    return Page(items=[RequestShown.of(row) for row in rows], next_cursor=cursor)
-
-
-@router.get(
-    "/stations/{station_id}/certificate-requests",
-    summary="Certificates that the station asked for",
-    dependencies=[may_read()],
-    openapi_extra=behind("SignCertificate"),
-)
-async def list_requests(
-    station: StationDep, work: Reading, page: PageDep, wanted: RequestFilterDep
-) -> Page[RequestShown]:
-    """Newest first, also rejected ones, with the reason."""
-    rows, cursor = await page_of(work, requests_query(wanted, station), page)
-    return Page(items=[RequestShown.of(row) for row in rows], next_cursor=cursor)
-
-
-@router.get(
-    "/stations/{station_id}/certificate-requests/{request_id}",
-    summary="One certificate request",
-    dependencies=[may_read()],
-    openapi_extra=behind("SignCertificate"),
-)
-async def show_request(station: StationDep, work: Reading, request_id: RequestId) -> RequestShown:
-    return RequestShown.of(await get_request(work, station, request_id))
-
-
-@router.post(
-    "/stations/{station_id}/certificate-requests/{request_id}/approve",
-    summary="Have the certificate signed and sent, or send one that was signed elsewhere",
-    dependencies=_OPERATES,
-    responses={409: {"description": "nobody has to decide about it any more, or there is no authority"}},
-    openapi_extra=behind("CertificateSigned"),
-)
-async def approve_request(
-    station: StationToChange, work: Writing, request_id: RequestId, body: Approval
-) -> RequestShown:
-    """It is sent within seconds, or when the station is online again."""
-    row = await get_request(work, station, request_id, to_change=True)
-    await approve(work, row, body.certificate_chain)
-    return RequestShown.of(row)
-
-
-@router.post(
-    "/stations/{station_id}/certificate-requests/{request_id}/reject",
-    summary="Do not give the station that certificate",
-    dependencies=_OPERATES,
-    responses={409: {"description": "nobody has to decide about it any more"}},
-)
-async def reject_request(
-    station: StationToChange, work: Writing, request_id: RequestId, body: Rejection
-) -> RequestShown:
-    row = await get_request(work, station, request_id, to_change=True)
-    reject(work, row, body.reason)
-    return RequestShown.of(row)

@@ -1,0 +1,57 @@
+"""S10: what stations ask about certificates, in words, whatever their OCPP version."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from csms.station.logs.rules.words import Level, Payload, Words, said, status_of
+
+
+def _why(answer: Payload) -> str | None:
+    """The reason that an answer of 2.x gives."""
+    info = answer.get("statusInfo")
+    if not isinstance(info, Mapping):
+        return None
+    return said(info.get("additionalInfo") or info.get("reasonCode") or "") or None
+
+
+def _sign(request: Payload, answer: Payload) -> Words:
+    is_v2g = str(request.get("certificateType", "")).startswith("V2G")
+    what = "a new certificate for cars (V2G)" if is_v2g else "a new certificate"
+    if answer.get("status") == "Accepted":
+        return Words(f"The station asked for {what}; it will get one.")
+    why = _why(answer) or "The list of certificate requests says why."
+    text = f"The station asked for {what} and was refused."
+    return Words(text, Level.WARNING, why, "Look at the station's certificate requests.")
+
+
+def _status(_request: Payload, answer: Payload) -> Words:
+    text = "The station asked whether a car's certificate is still valid"
+    if answer.get("status") == "Accepted":
+        return Words(f"{text}; it got the answer of the certificate's issuer.")
+    what = "Allow the issuer's host in the settings if cars of that issuer charge here."
+    return Words(f"{text}; nobody could tell.", Level.WARNING, _why(answer), what)
+
+
+def _chain_status(_request: Payload, answer: Payload) -> Words:
+    items = answer.get("certificateStatus")
+    words = [status_of(one) for one in items if isinstance(one, Mapping)] if isinstance(items, list) else []
+    told = ", ".join(f"{count} {word.lower()}" for word, count in sorted(Counter(words).items()))
+    level = Level.INFO if set(words) <= {"Good"} else Level.WARNING
+    return Words(f"The station asked whether a car's certificates are still valid: {told or 'no answer'}.", level)
+
+
+def _contract(request: Payload, answer: Payload) -> Words:
+    wish = "to renew its contract certificate" if request.get("action") == "Update" else "for its contract certificate"
+    if answer.get("status") == "Accepted":
+        return Words(f"A car asked {wish} and got one.")
+    what = "Name a provider of contract certificates in the settings, or let the driver use a card."
+    return Words(f"A car asked {wish} and got none.", Level.WARNING, _why(answer), what)
+
+
+CERTIFICATES: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
+    "Get15118EVCertificate": _contract,
+    "GetCertificateChainStatus": _chain_status,
+    "GetCertificateStatus": _status,
+    "SignCertificate": _sign,
+}
