@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "f6369e12e4cd"
-down_revision = "55149c8384eb"
+down_revision = "82822473997e"
 branch_labels = None
 depends_on = None
 
