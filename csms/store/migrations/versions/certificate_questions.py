@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "f6369e12e4cd"
-down_revision = "82822473997e"
+down_revision = "707fb2bcdc1e"
 branch_labels = None
 depends_on = None
 
