@@ -1,6 +1,6 @@
 """S10: every exchange in words, never with a whole id tag; the log over HTTP."""
 
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import orjson
@@ -343,6 +343,51 @@ def test_every_status_that_stations_report_is_known(action: str) -> None:
     for status in statuses:
         assert "«" not in _told(action, {"status": status, "errorCode": "NoError", "connectorId": 1}).text
     assert f"sent {action}" not in _told(action, {}).text
+
+
+_FILE_ACTIONS = ["GetLog", "PublishFirmware", "UnpublishFirmware", "UpdateFirmware"]
+_FILE_MESSAGES = ["FirmwareStatusNotification", "LogStatusNotification", "PublishFirmwareStatusNotification"]
+
+
+@pytest.mark.feature("S17", "S24")
+@pytest.mark.parametrize("version", [Version.V201, Version.V21])
+def test_logs_and_firmware_of_2_x_have_words_of_their_own(version: Version) -> None:
+    for action in _FILE_ACTIONS:
+        for status in _words_of(version, action, "response"):
+            words = _asked(action, {}, {"status": status})
+            assert "«" not in words.text, (action, status)
+            assert f"do {action}" not in words.text
+    for action in _FILE_MESSAGES:
+        for status in _words_of(version, action, "request"):
+            assert "«" not in _told(action, {"status": status}).text, (action, status)
+
+
+def _words_of(version: Version, action: str, kind: Literal["request", "response"]) -> list[str]:
+    schema = schema_of(version, action, kind)
+    status = schema["properties"]["status"]
+    found = schema["definitions"][status["$ref"].rpartition("/")[2]] if "$ref" in status else status
+    assert found["enum"]
+    return list(found["enum"])
+
+
+@pytest.mark.feature("S17", "S24")
+def test_what_a_log_or_an_update_is_about_is_told() -> None:
+    log = {"log": {"remoteLocation": "https://x"}, "logType": "SecurityLog", "requestId": 1}
+    assert _asked("GetLog", log, {"status": "Accepted"}).text == "Asked to upload its security log: it will."
+    firmware = {"location": "https://x", "retrieveDateTime": "2026-01-01T02:00:00Z", "signature": "a"}
+    asked = _asked("UpdateFirmware", {"firmware": firmware, "requestId": 1}, {"status": "RevokedCertificate"})
+    assert asked.text == (
+        "Asked to update its firmware with a signed image, to be fetched from 2026-01-01T02:00:00Z: "
+        "the image's certificate is revoked."
+    )
+    plain = {"location": "https://x", "retrieveDate": "2026-01-01T02:00:00Z"}
+    assert _asked("UpdateFirmware", plain).text == (
+        "Asked to update its firmware, to be fetched from 2026-01-01T02:00:00Z: it answered."
+    )
+    odd: list[dict[str, Any]] = [{"firmware": "x"}, {"firmware": {"retrieveDateTime": ["a"]}}, {"logType": {}}, {}]
+    for payload in odd:
+        for action in _FILE_ACTIONS:
+            assert _asked(action, payload, {"status": "Accepted"}).text.startswith("Asked to ")
 
 
 def test_every_error_code_is_explained() -> None:

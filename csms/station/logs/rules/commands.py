@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from csms.station.logs.rules import charging
+from csms.station.logs.rules import charging, transfers
 from csms.station.logs.rules.words import Level, Payload, Words, at_place, card_of, place_of, said, status_of, vendor_of
 
 
@@ -70,6 +70,7 @@ def _customer(request: Payload) -> str:
 
 _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     **charging.DOINGS,
+    **transfers.DOINGS,
     "CancelReservation": lambda request: f"cancel reservation {said(request.get('reservationId', ''))}",
     "CertificateSigned": "use its new certificate",
     "ChangeAvailability": _availability,
@@ -84,11 +85,9 @@ _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     "DeleteCertificate": "delete a certificate",
     "ExtendedTriggerMessage": _trigger,
     "GetConfiguration": _settings,
-    "GetDiagnostics": "upload its diagnostics",
     "GetDisplayMessages": "tell the messages on its displays",
     "GetInstalledCertificateIds": "list its certificates",
     "GetLocalListVersion": "tell the version of its card list",
-    "GetLog": "upload a log",
     "InstallCertificate": "install a root certificate",
     "RemoteStartTransaction": _remote_start,
     "RemoteStopTransaction": lambda request: f"stop charge {said(request.get('transactionId', ''))}",
@@ -96,10 +95,8 @@ _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     "Reset": _reset,
     "SendLocalList": _local_list,
     "SetDisplayMessage": "show a message",
-    "SignedUpdateFirmware": "update its firmware",
     "TriggerMessage": _trigger,
     "UnlockConnector": lambda request: f"unlock the cable{at_place(request)}",
-    "UpdateFirmware": "update its firmware",
 }
 
 _Verdict = tuple[Level, str, str | None, str | None]
@@ -153,6 +150,7 @@ _DONE_AT_ONCE: Final = (
 _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
     **{(action, "Accepted"): (Level.INFO, "done", None, None) for action in _DONE_AT_ONCE},
     **charging.VERDICTS,
+    **transfers.VERDICTS,
     ("CancelReservation", "Rejected"): (Level.WARNING, "it knows no such reservation", None, None),
     ("ChangeAvailability", "Rejected"): (
         Level.WARNING,
@@ -174,7 +172,6 @@ _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
     ),
     ("DataTransfer", "UnknownVendorId"): (Level.WARNING, "it does not know this vendor", None, None),
     ("DataTransfer", "UnknownMessageId"): (Level.WARNING, "it does not know this message of the vendor", None, None),
-    ("GetLog", "AcceptedCanceled"): (Level.INFO, "it will; an upload that was running was given up", None, None),
     ("RemoteStartTransaction", "Accepted"): (
         Level.INFO,
         "it will try",
@@ -207,24 +204,6 @@ _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
         "its list is of another version",
         "Changes fit only the version that comes just before.",
         "Send the whole list.",
-    ),
-    ("SignedUpdateFirmware", "AcceptedCanceled"): (
-        Level.INFO,
-        "it will; an update that was running was given up",
-        None,
-        None,
-    ),
-    ("SignedUpdateFirmware", "InvalidCertificate"): (
-        Level.ERROR,
-        "the image's certificate is not valid",
-        None,
-        "Get the right certificate from the maker.",
-    ),
-    ("SignedUpdateFirmware", "RevokedCertificate"): (
-        Level.ERROR,
-        "the image's certificate is revoked",
-        None,
-        "Do not use this image; ask the maker.",
     ),
     ("UnlockConnector", "Unlocked"): (Level.INFO, "it is unlocked", None, None),
     ("UnlockConnector", "UnlockFailed"): (

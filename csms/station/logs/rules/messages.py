@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from csms.station.logs.rules import charging
+from csms.station.logs.rules import charging, transfers
 from csms.station.logs.rules.certificates import CERTIFICATES
 from csms.station.logs.rules.words import (
     Level,
@@ -218,44 +218,6 @@ def _samples(meter_value: object) -> Iterator[Payload]:
                 yield sample
 
 
-_PROGRESS: Final[Mapping[str, tuple[str, Level]]] = {
-    "Idle": ("nothing is under way", Level.INFO),
-    "Uploading": ("the upload runs", Level.INFO),
-    "Uploaded": ("the upload is complete", Level.INFO),
-    "UploadFailed": ("the upload failed", Level.ERROR),
-    "UploadFailure": ("the upload failed", Level.ERROR),
-    "BadMessage": ("the request was not understood", Level.ERROR),
-    "NotSupportedOperation": ("the station does not support this upload", Level.ERROR),
-    "PermissionDenied": ("the server refused the upload", Level.ERROR),
-    "Downloading": ("the download runs", Level.INFO),
-    "Downloaded": ("the download is complete", Level.INFO),
-    "DownloadFailed": ("the download failed", Level.ERROR),
-    "DownloadScheduled": ("the download is planned", Level.INFO),
-    "DownloadPaused": ("the download pauses", Level.INFO),
-    "Installing": ("it is being installed", Level.INFO),
-    "Installed": ("it is installed", Level.INFO),
-    "InstallationFailed": ("the installation failed", Level.ERROR),
-    "InstallRebooting": ("the station restarts to install it", Level.INFO),
-    "InstallScheduled": ("the installation is planned", Level.INFO),
-    "InstallVerificationFailed": ("it was installed and does not work", Level.ERROR),
-    "InvalidSignature": ("its signature is wrong; it was not installed", Level.ERROR),
-    "SignatureVerified": ("its signature is right", Level.INFO),
-}
-_UPLOAD_TASK: Final = "Check address, user name and free space of the server, then ask for it again."
-_FIRMWARE_TASK: Final = "Check the address and the image, then start the update again."
-
-
-def _progress(subject: str, task: str) -> Callable[[Payload, Payload], Words]:
-    def tell(request: Payload, _answer: Payload) -> Words:
-        status = status_of(request)
-        what, level = _PROGRESS.get(status, (f"«{status}»", Level.WARNING))
-        if level is Level.INFO:
-            return Words(f"{subject}: {what}.")
-        return Words(f"{subject}: {what}.", level, f"The station says {status}.", task)
-
-    return tell
-
-
 def _heartbeat(_request: Payload, _answer: Payload) -> Words:
     return Words("The station is alive.")
 
@@ -340,15 +302,13 @@ def _battery_swap(request: Payload, _answer: Payload) -> Words:
 FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     **CERTIFICATES,
     **charging.MESSAGES,
+    **transfers.MESSAGES,
     "Authorize": _authorize,
     "BatterySwap": _battery_swap,
     "BootNotification": _boot,
     "ClosePeriodicEventStream": _stream_closed,
     "DataTransfer": _vendor_message,
-    "DiagnosticsStatusNotification": _progress("Diagnostics", _UPLOAD_TASK),
-    "FirmwareStatusNotification": _progress("Firmware", _FIRMWARE_TASK),
     "Heartbeat": _heartbeat,
-    "LogStatusNotification": _progress("Log", _UPLOAD_TASK),
     "MeterValues": _meter_values,
     "NotifyCustomerInformation": _customer,
     "NotifyPeriodicEventStream": _stream_values,
@@ -356,7 +316,6 @@ FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     "NotifyDisplayMessages": _display_messages,
     "ReservationStatusUpdate": _reservation,
     "SecurityEventNotification": _security_event,
-    "SignedFirmwareStatusNotification": _progress("Firmware", _FIRMWARE_TASK),
     "StartTransaction": _start,
     "StatusNotification": _state,
     "StopTransaction": _stop,
