@@ -3,6 +3,7 @@
 from csms.station.charge_points.model import ChargePoint, Connector
 from csms.station.charge_points.rules import ChargePointStatus, PlugType, Problem, Severity
 from csms.station.charge_points.service import (
+    CHARGE_POINTS_MAX,
     ChargePoints,
     KnownChargePoint,
     KnownConnector,
@@ -19,6 +20,7 @@ from csms.station.charge_points.service import (
 
 NEEDS = ("station.information",)
 __all__ = [
+    "CHARGE_POINTS_MAX",
     "ChargePoint",
     "ChargePointStatus",
     "ChargePoints",

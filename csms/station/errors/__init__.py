@@ -4,7 +4,7 @@ from csms.station.errors.model import StationError
 from csms.station.errors.rules import Resolution, Severity, Source, began_at
 from csms.station.errors.service import OpenErrors, get_error, open_error_counts, window_of
 
-NEEDS = ("station.charge_points", "station.information", "station.maintenance_windows")
+NEEDS = ("station.charge_points", "station.information", "station.maintenance_windows", "station.monitoring")
 __all__ = [
     "OpenErrors",
     "Resolution",

@@ -50,7 +50,10 @@ class ErrorShown(Shown):
     connector_number: int | None = Field(description="which connector of it, where the station says so (OCPP 2.x)")
     source: Source
     code: str = Field(
-        description="as the station spelt it; `Faulted`: a fault without a code; `Offline`: offline for too long",
+        description=(
+            "as the station spelt it; `Component.Variable` in OCPP 2.x; `Faulted`: a fault without a code; "
+            "`Offline`: offline for too long"
+        ),
         examples=["GroundFailure"],
     )
     vendor_code: str | None

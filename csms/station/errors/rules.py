@@ -96,9 +96,15 @@ class Report:
     info: str | None = None
     is_faulted: bool = False
     connector: int | None = None
+    event_severity: Severity | None = None
+    """Where an event told it (2.x)."""
+    is_over: bool = False
+    """An event says that it has ended (2.x)."""
 
     @property
     def severity(self) -> Severity:
+        if self.event_severity is not None:
+            return self.event_severity
         return severity_of(self.code, is_faulted=self.is_faulted)
 
 
@@ -227,3 +233,81 @@ def connector_consequences(report: Report, open_errors: Sequence[OpenError]) -> 
     if severe:
         return Consequences(repeated=tuple(_again(one, one.severity) for one in severe))
     return Consequences(is_new=True, displaced=tuple(open_errors[: max(0, len(open_errors) + 1 - OPEN_ERRORS_MAX)]))
+
+
+_PROBLEMS = frozenset({"problem", "tripped", "overload"})
+"""Variables of 2.x's device model that say by `true` that something is wrong (2.0.1 part 2, appendix 3)."""
+_TRUE = frozenset({"true", "1"})
+_INFORMATIVE_FROM = 7
+"""OCPP's severities 7 to 9 are notices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What an event of 2.x says of a variable of a component, as far as errors are concerned."""
+
+    component: str
+    component_instance: str | None
+    variable: str
+    variable_instance: str | None
+    value: str
+    is_alerting: bool
+    is_cleared: bool
+    severity: int | None
+    """OCPP's: 0 (danger) to 9 (debug)."""
+    connector: int | None = None
+    tech_code: str | None = None
+    tech_info: str | None = None
+
+
+def read_observed(seen: Observed) -> Report | None:
+    """The report in an event (2.0.1 N07): an alarm, or a problem that begins or ends; None for news without harm."""
+    is_problem = seen.variable.lower() in _PROBLEMS
+    if is_problem:
+        is_over = seen.is_cleared or seen.value.strip().lower() not in _TRUE
+    elif seen.is_alerting or seen.is_cleared:
+        is_over = seen.is_cleared
+    else:
+        return None
+    severity = _severity_of_event(seen.severity, is_problem=is_problem)
+    if severity is None and not is_over:
+        return None
+    return Report(
+        code=_code_of(seen),
+        vendor_code=_text(seen.tech_code, 255),
+        info=_text(seen.tech_info or (None if is_problem else seen.value), 255),
+        connector=seen.connector,
+        event_severity=severity or Severity.WARNING,
+        is_over=is_over,
+    )
+
+
+def _severity_of_event(told: int | None, *, is_problem: bool) -> Severity | None:
+    if told is None:
+        return Severity.ERROR if is_problem else Severity.WARNING
+    if told == 0:
+        return Severity.CRITICAL
+    if told >= _INFORMATIVE_FROM:
+        return None
+    return Severity.ERROR if told <= 4 else Severity.WARNING  # noqa: PLR2004  # 4 is OCPP's Error, 5 its Alert
+
+
+def _code_of(seen: Observed) -> str:
+    """`Component[instance].Variable[instance]`."""
+    parts = ((seen.component, seen.component_instance), (seen.variable, seen.variable_instance))
+    return ".".join(f"{name}[{instance}]" if instance else name for name, instance in parts)[:255]
+
+
+def event_consequences(report: Report, open_errors: Sequence[OpenError]) -> Consequences:
+    """What a component tells opens, repeats and ends an error of its own; a fault without a code gives way to it."""
+    same = [one for one in open_errors if (one.code, one.connector) == (report.code, report.connector)]
+    if report.is_over:
+        return Consequences(ended=tuple(same))
+    if same:
+        return Consequences(repeated=tuple(_again(one, report.severity) for one in same))
+    vague = [one for one in open_errors if one.code == FAULTED and one.connector == report.connector]
+    if report.severity is Severity.WARNING:
+        vague = []
+    others = [one for one in open_errors if one not in vague]
+    excess = max(0, len(others) + 1 - OPEN_ERRORS_MAX)
+    return Consequences(is_new=True, displaced=(*vague, *others[:excess]))

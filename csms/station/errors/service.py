@@ -70,10 +70,37 @@ async def report(
     judge: Judge = consequences,
 ) -> None:
     """Store what a station tells of the errors of a charge point (0: of itself); `judge` says what follows from it."""
+    await report_all(work, station, number, [(told, raised_at)], judge=judge)
+
+
+async def report_all(
+    work: Work,
+    station: ConnectedStation,
+    number: int,
+    told: Sequence[tuple[Report, datetime]],
+    *,
+    judge: Judge,
+) -> None:
+    """The same for several reports in one message, one after the other."""
     memory = station.recall(OpenErrors)
     remembered = memory.by_number.get(number, ())
     open_errors = await _still_open(work, remembered)
-    found = judge(told, open_errors)
+    for one, raised_at in told:
+        open_errors = _applied(work, station, number, one, raised_at, judge(one, open_errors), open_errors)
+    if open_errors != remembered:
+        work.after_commit(lambda: memory.by_number.__setitem__(number, open_errors))
+
+
+def _applied(  # noqa: PLR0917  # one report and where it is about
+    work: Work,
+    station: ConnectedStation,
+    number: int,
+    told: Report,
+    raised_at: datetime,
+    found: Consequences,
+    open_errors: tuple[OpenError, ...],
+) -> tuple[OpenError, ...]:
+    """Note what follows from a report; returns what is open then."""
     keeps = _without(open_errors, found)
     for error in found.repeated:
         _repeat(work, station, number, told, error, was=open_errors)
@@ -84,8 +111,7 @@ async def report(
         _end(work, station, number, error, Resolution.DISPLACED)
     if found.is_new:
         keeps.append(_open(work, station, number, told, raised_at))
-    if tuple(keeps) != remembered:
-        work.after_commit(lambda: memory.by_number.__setitem__(number, tuple(keeps)))
+    return tuple(keeps)
 
 
 async def _still_open(work: Work, remembered: tuple[OpenError, ...]) -> tuple[OpenError, ...]:
