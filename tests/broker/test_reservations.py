@@ -23,7 +23,6 @@ pytestmark = pytest.mark.feature("S9")
 PATH = "/api/v1/stations/CS-1/reservations"
 CARD, OTHER = "04E91C5A6F2A80", "04FFFFFFFFFFFF"
 ACCEPTED = {"status": "Accepted"}
-charging = pytest.mark.parametrize("station", [Version.V16], indirect=True)
 
 
 @pytest.fixture(params=[Version.V16, *VERSIONS_2])
@@ -182,7 +181,6 @@ async def test_of_two_at_once_one_gets_the_place(
     assert len(station.sent("ReserveNow")) == 1
 
 
-@charging
 @pytest.mark.octt("TC_047_CSMS", "TC_H_19_CSMS")
 async def test_a_charge_uses_its_reservation(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock, bench: Bench
@@ -197,7 +195,35 @@ async def test_a_charge_uses_its_reservation(
     assert (await reserve(api, clock, charge_point_number=2))["state"] == "active"
 
 
-@charging
+@pytest.mark.parametrize("station", VERSIONS_2, indirect=True)
+async def test_the_token_may_come_after_the_charge_began(
+    station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    """2.0.1 E03: first the cable, then the card."""
+    made = await reserve(api, clock)
+    event = {
+        "timestamp": write(clock()),
+        "transactionInfo": {"transactionId": "T-1"},
+        "evse": {"id": 1, "connectorId": 1},
+    }
+    await station.call("TransactionEvent", eventType="Started", triggerReason="CablePluggedIn", seqNo=0, **event)
+    assert (await state_of(api, made))["state"] == "active"
+    card = {"idToken": CARD, "type": "ISO14443"}
+    await station.call(
+        "TransactionEvent",
+        eventType="Updated",
+        triggerReason="Authorized",
+        seqNo=1,
+        idToken=card,
+        reservationId=made["number"],
+        **event,
+    )
+    used = await state_of(api, made)
+    assert used["state"] == "used"
+    (log,) = (await api.get("/api/v1/charge-logs")).json()["items"]
+    assert used["charge_log_id"] == log["id"]
+
+
 async def test_a_start_that_does_not_name_its_reservation_uses_it_all_the_same(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
@@ -206,7 +232,6 @@ async def test_a_start_that_does_not_name_its_reservation_uses_it_all_the_same(
     assert (await state_of(api, made))["state"] == "used"
 
 
-@charging
 @pytest.mark.octt("TC_049_CSMS")
 async def test_only_the_right_token_may_start_there(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
@@ -218,7 +243,6 @@ async def test_only_the_right_token_may_start_there(
     assert await start(station, clock, OTHER, number=2) == "Accepted", "the other charge point is free"
 
 
-@charging
 @pytest.mark.octt("TC_H_07_CSMS")
 async def test_a_member_of_the_group_may_use_it(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
@@ -228,7 +252,6 @@ async def test_a_member_of_the_group_may_use_it(
     assert (await state_of(api, made))["state"] == "used"
 
 
-@charging
 @pytest.mark.octt("TC_048_CSMS")
 async def test_a_reservation_ends_by_time(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock, runtime: Runtime
@@ -243,7 +266,6 @@ async def test_a_reservation_ends_by_time(
     assert await start(station, clock, OTHER) == "Accepted"
 
 
-@charging
 async def test_a_start_queued_offline_uses_a_reservation_that_has_expired_meanwhile(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock, runtime: Runtime
 ) -> None:
@@ -298,7 +320,6 @@ async def test_any_charge_point_or_one_with_a_plug_can_be_reserved(
     assert station.sent("ReserveNow")[1]["connectorType"] == "sType2"
 
 
-@charging
 async def test_a_raw_command_s_reservation_is_kept_like_the_others(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:

@@ -111,7 +111,9 @@ async def transaction_event(work: Work, station: ConnectedStation, payload: Payl
     sent, evse = timestamps.read(payload.get("timestamp")), payload.get("evse")
     place = evse.get("id") if isinstance(evse, dict) else None
     at = work.now if sent is None else sent.at
-    await use(work, station, Started(place if isinstance(place, int) else 0, token, at, number))
+    info = payload.get("transactionInfo")
+    transaction_id = str(info.get("transactionId")) if isinstance(info, dict) else None
+    await use(work, station, Started(place if isinstance(place, int) else 0, token, at, number, transaction_id))
 
 
 ROUTES = (Route(VERSIONS_2, "ReservationStatusUpdate", reservation_status_update),)

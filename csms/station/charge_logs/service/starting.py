@@ -123,7 +123,7 @@ async def judged(
 ) -> Verdict:
     """The verdict on a token that charges, or wants to; one at a time of it if it is exclusive."""
     verdict = await authorise(work, station, uid, kind=kind, charge_point_number=number, started_at=started_at)
-    if verdict.is_accepted and verdict.is_exclusive:
+    if verdict.is_accepted and verdict.is_exclusive and started_at is not None:  # whoever stops a charge begins none
         query = select(ChargeLog.id).where(
             ChargeLog.organisation_id == station.organisation_id,
             ChargeLog.token_key == token_key(uid),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlmodel import col, select
 
 from csms.routing import ConnectedStation
-from csms.station.charge_logs import ChargeLog
+from csms.station.charge_logs import ChargeLog, OpenTransactions
 from csms.station.charge_points import ChargePoints, ChargePointStatus, set_connector_status, set_status
 from csms.station.reservations.model import Reservation
 from csms.station.reservations.rules import LIVE, ReservationState
@@ -138,6 +138,8 @@ class Started:
     token: str
     at: datetime
     reservation_number: int | None = None
+    transaction_id: str | None = None
+    """2.x: the charge may have begun with an earlier message."""
 
 
 async def use(work: Work, station: ConnectedStation, started: Started) -> None:
@@ -151,7 +153,8 @@ async def use(work: Work, station: ConnectedStation, started: Started) -> None:
     key = token_key(started.token)
     if key != row.token_key and not _is_member(await authorise(work, station, started.token), row):
         return
-    await change(work, station, row, ReservationState.USED, charge_log_id=_charge_log_id(work, station), reason=None)
+    charge_log_id = _charge_log_id(work, station, started)
+    await change(work, station, row, ReservationState.USED, charge_log_id=charge_log_id, reason=None)
 
 
 async def _meant(work: Work, station: ConnectedStation, started: Started) -> Reservation | None:
@@ -167,7 +170,10 @@ def _is_member(verdict: Verdict, row: Reservation) -> bool:
     return verdict.parent is not None and row.group_key is not None and token_key(verdict.parent) == row.group_key
 
 
-def _charge_log_id(work: Work, station: ConnectedStation) -> int | None:
-    """The charge that this unit of work begins; None when the start was a repeat of one that is known."""
+def _charge_log_id(work: Work, station: ConnectedStation, started: Started) -> int | None:
+    """The charge that this unit of work begins, or that began before."""
     ids = [row["id"] for row in work.rows.get(ChargeLog, ()) if row["station_id"] == station.id]
-    return ids[-1] if ids else None
+    if ids:
+        return ids[-1]
+    known = station.recall(OpenTransactions).by_transaction_id.get(started.transaction_id or "")
+    return None if known is None else known.id
