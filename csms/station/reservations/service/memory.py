@@ -172,7 +172,7 @@ def _is_member(verdict: Verdict, row: Reservation) -> bool:
 
 def _charge_log_id(work: Work, station: ConnectedStation, started: Started) -> int | None:
     """The charge that this unit of work begins, or that began before."""
-    ids = [row["id"] for row in work.rows.get(ChargeLog, ()) if row["station_id"] == station.id]
+    ids: list[int] = [row["id"] for row in work.rows.get(ChargeLog, ()) if row["station_id"] == station.id]
     if ids:
         return ids[-1]
     known = station.recall(OpenTransactions).by_transaction_id.get(started.transaction_id or "")
