@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "0a6d8d3e5a6c"
-down_revision = "d56fc0fc25eb"
+down_revision = "f6369e12e4cd"
 branch_labels = None
 depends_on = None
 
