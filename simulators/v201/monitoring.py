@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from csms.ocpp.timestamps import write as timestamp
+from csms.ocpp.versions import Version
 from simulators.life import LONGEST_WAIT_S
 from simulators.v201.device_model import Variable
 from simulators.v201.evse import Evse
@@ -51,10 +52,11 @@ class Monitor:
         """Of which there is one only (N04.FR.16)."""
         return self.variable.key, self.kind, self.severity
 
-    def payload(self) -> dict[str, Any]:
-        """VariableMonitoringType."""
+    def payload(self, version: Version) -> dict[str, Any]:
+        """VariableMonitoringType; 2.1 wants to know who made it."""
         told = {"type": self.kind, "value": self.value, "severity": self.severity}
-        return {"id": self.monitor_id, "transaction": self.is_for_transactions, **told}
+        origin = {"eventNotificationType": self.origin} if version is Version.V21 else {}
+        return {"id": self.monitor_id, "transaction": self.is_for_transactions, **told, **origin}
 
     def fires(self, actual: str) -> bool | None:
         """Whether this value is worth an event: True when an alarm comes, False when it goes, None for neither."""
@@ -191,7 +193,7 @@ class Monitors:
         self._parts.model.change("MonitoringCtrlr.ActiveMonitoringLevel", str(severity))
         return True
 
-    def report(self, payload: dict[str, Any]) -> list[dict[str, Any]]:
+    def report(self, payload: dict[str, Any], version: Version) -> list[dict[str, Any]]:
         """`monitor` of NotifyMonitoringReport: one entry a variable (N02)."""
         criteria = payload.get("monitoringCriteria")
         kinds = None if not criteria else [kind for name in criteria for kind in CRITERIA.get(name, ())]
@@ -202,7 +204,7 @@ class Monitors:
             if is_asked and (kinds is None or monitor.kind in kinds):
                 fresh = {**monitor.variable.place, "variableMonitoring": []}
                 entry = entries.setdefault(id(monitor.variable), fresh)
-                entry["variableMonitoring"].append(monitor.payload())
+                entry["variableMonitoring"].append(monitor.payload(version))
         return list(entries.values())
 
     # --- what happens

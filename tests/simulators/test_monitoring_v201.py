@@ -115,8 +115,9 @@ async def test_what_can_be_watched(wanted: dict[str, Any], status: str) -> None:
         assert result["status"] == status
 
 
-async def test_bases_reports_and_clearing() -> None:
-    async with bench201(nameplate=Nameplate(connectors=2)) as b:
+@pytest.mark.parametrize("version", BOTH)
+async def test_bases_reports_and_clearing(version: Version) -> None:
+    async with bench201(versions=(version,), nameplate=Nameplate(connectors=2)) as b:
         (mine,) = await watch(b, monitor("EVSE.Power", "Delta", 100))
 
         async def listed(**criteria: Any) -> int:

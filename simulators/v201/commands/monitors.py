@@ -39,7 +39,7 @@ def _level(station: "Station", payload: Payload) -> Reply:
 
 
 def _report(station: "Station", payload: Payload) -> Reply:
-    found = station.monitors.report(payload)
+    found = station.monitors.report(payload, station.version)
     if not found:
         return Reply({"status": "EmptyResultSet"})
     request_id = payload["requestId"]
