@@ -156,7 +156,7 @@ async def test_a_charge_at_a_2_x_station_is_seen_over_the_api(system: System, ve
 @pytest.mark.ocpp(*(f"2.x {action}" for action in TOUR))
 @pytest.mark.parametrize("version", BOTH)
 async def test_a_2_x_station_answers_every_command(system: System, version: Version) -> None:
-    async with a_station(system, version) as (station, counters):
+    async with a_station(system, version) as (_station, counters):
         for action, payload in TOUR.items():
             command = await system.command("SIM-201", action, payload)
             assert command["outcome"] == "answered", command
