@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from csms.station.logs.rules import charging, transfers
+from csms.station.logs.rules import charging, transactions, transfers
 from csms.station.logs.rules.words import Level, Payload, Words, at_place, card_of, place_of, said, status_of, vendor_of
 
 
@@ -17,7 +17,7 @@ def doing(action: str, request: Payload) -> str:
 
 def _availability(request: Payload) -> str:
     place = place_of(request)
-    if request.get("type") == "Operative":
+    if "Operative" in (request.get("type"), request.get("operationalStatus")):
         return f"put {place} back into service"
     return f"take {place} out of service"
 
@@ -59,7 +59,11 @@ def _local_list(request: Payload) -> str:
 
 
 def _reset(request: Payload) -> str:
-    return "restart at once" if request.get("type") == "Hard" else "restart"
+    where = at_place(request).removeprefix(" at ") if request.get("evseId") else ""
+    what = f"restart {where}".strip()
+    if request.get("type") == "OnIdle":
+        return f"{what} when nothing charges"
+    return f"{what} at once" if request.get("type") in ("Hard", "Immediate") else what
 
 
 def _customer(request: Payload) -> str:
@@ -70,6 +74,7 @@ def _customer(request: Payload) -> str:
 
 _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     **charging.DOINGS,
+    **transactions.DOINGS,
     **transfers.DOINGS,
     "CancelReservation": lambda request: f"cancel reservation {said(request.get('reservationId', ''))}",
     "CertificateSigned": "use its new certificate",
@@ -172,6 +177,12 @@ _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
     ),
     ("DataTransfer", "UnknownVendorId"): (Level.WARNING, "it does not know this vendor", None, None),
     ("DataTransfer", "UnknownMessageId"): (Level.WARNING, "it does not know this message of the vendor", None, None),
+    ("RequestStartTransaction", "Accepted"): (
+        Level.INFO,
+        "it will try",
+        "The charge begins when the car is plugged in and the station has checked the card.",
+        None,
+    ),
     ("RemoteStartTransaction", "Accepted"): (
         Level.INFO,
         "it will try",
@@ -224,7 +235,7 @@ def commanded(action: str, request: Payload, answer: Payload) -> Words:
     status = status_of(answer)
     verdict = _OWN_VERDICTS.get((action, status)) or _VERDICTS.get(status)
     if verdict is None:
-        return Words(f"{asked}: it answered «{status}».", Level.WARNING, "OCPP 1.6 has no such answer here.")
+        return Words(f"{asked}: it answered «{status}».", Level.WARNING, "The standard has no such answer here.")
     level, short, why, what = verdict
     return Words(f"{asked}: {short}.", level, why, what)
 
@@ -248,4 +259,5 @@ def _told(action: str, asked: str, answer: Payload) -> Words:
         if not name:
             return Words(f"{asked}: there are none.", Level.WARNING, "The station has nothing to upload.")
         return Words(f"{asked}: it will, as {said(name)}.")
-    return Words(f"{asked}: it answered.")
+    tell = transactions.ANSWERS.get(action)
+    return Words(f"{asked}: {tell(answer) if tell else 'it answered'}.")

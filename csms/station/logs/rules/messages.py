@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from csms.station.logs.rules import charging, transfers
+from csms.station.logs.rules import charging, transactions, transfers
 from csms.station.logs.rules.certificates import CERTIFICATES
 from csms.station.logs.rules.words import (
     Level,
@@ -83,10 +83,26 @@ def _authorize(request: Payload, answer: Payload) -> Words:
     return Words(sentence(f"{card_of(request)} was refused: {short}."), Level.WARNING, why, what)
 
 
+_BOOT_REASONS: Final[Mapping[str, str]] = {
+    "ApplicationReset": " after an application reset",
+    "FirmwareUpdate": " after a firmware update",
+    "LocalReset": " after a reset at the station",
+    "PowerUp": " after the power came back",
+    "RemoteReset": " as it was asked to",
+    "ScheduledReset": " as planned",
+    "Triggered": " earlier, and says so again because it was asked",
+    "Watchdog": " because its watchdog had to restart it",
+}
+
+
 def _boot(request: Payload, answer: Payload) -> Words:
-    make = " ".join(said(request.get(name, "")) for name in ("chargePointVendor", "chargePointModel")).strip()
-    firmware = f", firmware {said(request['firmwareVersion'])}" if request.get("firmwareVersion") else ""
-    started = f"The station started ({make or 'make unknown'}{firmware})"
+    told = request.get("chargingStation")  # 2.x
+    told = told if isinstance(told, Mapping) else request
+    names = ("chargePointVendor", "chargePointModel") if told is request else ("vendorName", "model")
+    make = " ".join(said(told.get(name, "")) for name in names).strip()
+    firmware = f", firmware {said(told['firmwareVersion'])}" if told.get("firmwareVersion") else ""
+    reason = _BOOT_REASONS.get(str(request.get("reason")), "")
+    started = f"The station started{reason} ({make or 'make unknown'}{firmware})"
     status = answer.get("status")
     if status == "Pending":
         why = "It is not registered, or nobody has accepted it yet."
@@ -131,6 +147,7 @@ _STATES: Final[Mapping[str, str]] = {
     "SuspendedEVSE": "offers no power at the moment (limited by the station)",
     "SuspendedEV": "waits: the car takes no power",
     "Finishing": "has ended a charge and waits for the cable to be unplugged",
+    "Occupied": "is occupied",
     "Reserved": "is reserved",
     "Unavailable": "is out of service",
     "Faulted": "has a fault",
@@ -139,7 +156,8 @@ _STATES: Final[Mapping[str, str]] = {
 
 def _state(request: Payload, _answer: Payload) -> Words:
     subject = sentence(place_of(request))
-    status, code = status_of(request), said(request.get("errorCode", "NoError"))
+    status = said(request.get("connectorStatus") or status_of(request))
+    code = said(request.get("errorCode", "NoError"))
     text = f"{subject} {_STATES.get(status, f'reports the state «{status}»')}"
     extra = " ".join(said(request[name]) for name in ("vendorErrorCode", "info") if request.get(name))
     if code == "NoError" and status != "Faulted":
@@ -160,27 +178,12 @@ def _start(request: Payload, answer: Payload) -> Words:
     return Words(f"{text}, but the card was refused: {short}.", Level.WARNING, why, what)
 
 
-_REASONS: Final[Mapping[str, tuple[str, Level]]] = {
-    "Local": ("it was stopped at the station", Level.INFO),
-    "Remote": ("it was stopped remotely", Level.INFO),
-    "EVDisconnected": ("the car was unplugged", Level.INFO),
-    "DeAuthorized": ("the card was refused", Level.WARNING),
-    "UnlockCommand": ("the cable was unlocked remotely", Level.INFO),
-    "SoftReset": ("the station was restarted", Level.INFO),
-    "HardReset": ("the station was restarted at once", Level.WARNING),
-    "Reboot": ("the station restarted by itself", Level.WARNING),
-    "PowerLoss": ("the power failed", Level.WARNING),
-    "EmergencyStop": ("the emergency stop was pressed", Level.ERROR),
-    "Other": ("for another reason", Level.INFO),
-}
-
-
 def _stop(request: Payload, answer: Payload) -> Words:
     reason = said(request.get("reason", "Local"))  # OCPP 1.6, 6.49: left out means Local
-    because, level = _REASONS.get(reason, (f"«{reason}»", Level.WARNING))
+    because, level = transactions.REASONS.get(reason, (f"«{reason}»", Level.WARNING))
     charge, meter = said(request.get("transactionId", "")), kwh(request.get("meterStop"))
     text = f"Charge {charge} ended: {because}; the meter was at {meter}."
-    what = "Check that nobody is in danger, then release the emergency stop." if reason == "EmergencyStop" else None
+    what = transactions.EMERGENCY if reason == "EmergencyStop" else None
     verdict = _verdict(answer)
     why = None if verdict == "Accepted" else f"The card that stopped it was refused: {_refusal(verdict)[0]}."
     return Words(text, level, why, what)
@@ -204,7 +207,9 @@ def _meter_values(request: Payload, _answer: Payload) -> Words:
         measurand = sample.get("measurand", "Energy.Active.Import.Register")
         name = _MEASURED.get(measurand) if isinstance(measurand, str) else None
         if name and not sample.get("phase"):
-            unit = said(sample.get("unit") or _DEFAULT_UNITS.get(measurand, ""))
+            given = sample.get("unitOfMeasure")  # 2.x
+            sent = given.get("unit") if isinstance(given, Mapping) else sample.get("unit")
+            unit = said(sent or _DEFAULT_UNITS.get(measurand, ""))
             shown[name] = f"{name} {said(sample.get('value'))} {unit}".strip()
     values = ", ".join(list(shown.values())[:_SAMPLES_SHOWN]) or "values of other kinds"
     return Words(sentence(f"{place_of(request)} reports: {values}."))
@@ -302,6 +307,7 @@ def _battery_swap(request: Payload, _answer: Payload) -> Words:
 FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     **CERTIFICATES,
     **charging.MESSAGES,
+    **transactions.MESSAGES,
     **transfers.MESSAGES,
     "Authorize": _authorize,
     "BatterySwap": _battery_swap,

@@ -89,12 +89,21 @@ def said(value: object) -> str:
 
 
 def place_of(request: Payload, name: str = "connectorId") -> str:
-    number = request.get(name)
-    return "the station" if number in (0, None) else f"charge point {said(number)}"
+    """`charge point 1`, and which connector of it where OCPP 2.x says so; `the station` for none."""
+    evse = request.get("evse")
+    inside = evse if isinstance(evse, Mapping) else request
+    number = inside.get("id") if inside is evse else request.get("evseId")
+    if number is None:
+        number, inside = request.get(name), {}
+    if number in (0, None):
+        return "the station"
+    connector = f", connector {said(inside['connectorId'])}" if inside.get("connectorId") else ""
+    return f"charge point {said(number)}{connector}"
 
 
 def at_place(request: Payload) -> str:
-    return f" at charge point {said(request['connectorId'])}" if request.get("connectorId") else ""
+    place = place_of(request)
+    return "" if place == "the station" else f" at {place}"
 
 
 def kwh(value: object) -> str:
