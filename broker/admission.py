@@ -31,6 +31,7 @@ from csms.station.connections import Cause, record_refused, record_tls_failure
 from csms.station.connections.service import REFUSED_ROWS_PER_MINUTE_MAX
 from csms.station.information import Station, create_unregistered, stations_by_identity
 from csms.station.passwords import Candidate, candidates_of
+from csms.station.security_profiles import finish
 from csms.store import Work
 
 log = structlog.get_logger(__name__)
@@ -116,7 +117,16 @@ class Admission:
         if not await self._may_replace(station, is_authenticated):
             reason = "a connection with this identity is alive; it was kept"
             raise Refusal(HTTPStatus.CONFLICT, reason, Cause.REFUSED_STILL_CONNECTED)
+        if profile != station.security_profile:
+            await self._finish_upgrade(station, profile)
         return Admitted(station, negotiate(offered, self._versions), ", ".join(offered), is_authenticated, profile)
+
+    async def _finish_upgrade(self, station: Station, profile: int) -> None:
+        """A05: it has come with its new profile, so the old one is refused from now on."""
+        async with self._runtime.store.writing() as work:
+            await finish(work, station.id, profile)
+        station.security_profile, station.next_security_profile = profile, None
+        log.info("security profile raised", identity=station.identity, profile=profile)
 
     def _check_limits(self, socket: Socket) -> None:
         if self.is_draining:
@@ -168,7 +178,7 @@ class Admission:
         """B9: refuse, hold until an operator accepts it, or accept. Over TLS one without certificate is always held."""
         if self._unknown is UnknownStations.REFUSE:
             raise self._unknown_refusal(socket, identity, credentials)
-        profile = self._login.profile_of_unknown(socket, identity)
+        profile = await self._login.profile_of_unknown(socket, identity)
         accepts = self._unknown is UnknownStations.ACCEPT and profile != TLS_WITH_PASSWORD
         registration = Registration.ACCEPTED if accepts else Registration.PENDING
         try:

@@ -1,5 +1,6 @@
 """B10: reads stations' certificates, and judges whether one belongs to the station that shows it. Pure."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from cryptography import x509
@@ -42,16 +43,16 @@ def certificate_fault(
     *,
     identity: str,
     serial_number: str | None,
-    operator_name: str | None,
+    operator_names: Collection[str],
     now: datetime,
 ) -> str | None:
     """Why that certificate, whose chain is verified, is not the station's own; None if it is."""
     if not certificate.not_before <= now <= certificate.not_after:
         return f"the certificate is valid from {certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
-    if operator_name is None:
+    if not operator_names:
         return "this system has no operator name to compare the certificate with; set CSMS_OPERATOR_NAME"
-    if certificate.organisation != operator_name:  # A00.FR.404
-        return f"the certificate's O is «{certificate.organisation or ''}», not «{operator_name}»"
+    if certificate.organisation not in operator_names:  # A00.FR.404
+        return f"the certificate's O is «{certificate.organisation or ''}», not «{min(operator_names)}»"
     own = {name.casefold() for name in (identity, serial_number) if name}
     if (certificate.common_name or "").casefold() not in own:  # A00.FR.405
         return (

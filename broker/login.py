@@ -13,12 +13,14 @@ from broker.handshake import Credentials, profile_in_use
 from broker.limits import Buckets
 from broker.refusal import Refusal, wrong_credentials
 from broker.socket import Socket
+from csms.platform.organisations import default_organisation
 from csms.routing import Registration
 from csms.runtime import Runtime
 from csms.station.connections import Cause
 from csms.station.information import Station, matching_hash
 from csms.station.passwords import Candidate, decide_by_login
-from csms.trust import certificate_checks
+from csms.store import Work
+from csms.trust import certificate_checks, operator_names
 
 TLS_WITH_PASSWORD = 2
 WITH_PASSWORD = (1, TLS_WITH_PASSWORD)
@@ -68,19 +70,17 @@ class Login:
             raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_SECURITY_PROFILE)
         return profile
 
-    def profile_of_unknown(self, socket: Socket, identity: str) -> int:
+    async def profile_of_unknown(self, socket: Socket, identity: str) -> int:
         """The profile that a station which nobody registered starts with. Raises Refusal for another's certificate."""
         if not self.uses_tls(socket):
             return 0
         certificate = socket.certificate
         if certificate is None:
             return TLS_WITH_PASSWORD
+        async with self._runtime.store.reading() as work:
+            names = await self._operator_names(work, (await default_organisation(work)).id)
         fault = certificate_fault(
-            certificate,
-            identity=identity,
-            serial_number=None,
-            operator_name=self._settings.operator_name,
-            now=self._runtime.clock(),
+            certificate, identity=identity, serial_number=None, operator_names=names, now=self._runtime.clock()
         )
         if fault is not None:
             raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
@@ -110,20 +110,23 @@ class Login:
         if certificate is None:
             reason = "this station must show its certificate (security profile 3)"
             raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_CERTIFICATE)
-        fault = certificate_fault(
-            certificate,
-            identity=station.identity,
-            serial_number=station.serial_number,
-            operator_name=self._settings.operator_name,
-            now=self._runtime.clock(),
-        )
-        checks = certificate_checks()
-        if fault is None and checks:
-            async with self._runtime.store.reading() as work:
-                faults = [await check(work, station.id, certificate) for check in checks]
-            fault = next((one for one in faults if one), None)
+        async with self._runtime.store.reading() as work:
+            names = await self._operator_names(work, station.organisation_id)
+            fault = certificate_fault(
+                certificate,
+                identity=station.identity,
+                serial_number=station.serial_number,
+                operator_names=names,
+                now=self._runtime.clock(),
+            )
+            for check in certificate_checks():
+                fault = fault or await check(work, station.id, certificate)
         if fault is not None:
             raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
+
+    async def _operator_names(self, work: Work, organisation_id: int) -> set[str]:
+        given = self._settings.operator_name
+        return {*([given] if given else []), *await operator_names(work, organisation_id)}
 
     async def _check_password(self, asking: Asking) -> str:
         """The hash of the password that the station used. Raises Refusal."""

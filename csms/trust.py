@@ -3,6 +3,7 @@
 The broker asks here; features join by offering, in their `ocpp.py`:
 
     TRUSTED_ROOTS = trusted_roots        async (work) -> PEM texts of certificate authorities
+    OPERATOR_NAMES = operator_names      async (work, organisation_id) -> O of its stations' certificates
     CERTIFICATE_CHECKS = is_not_revoked  async (work, station_id, certificate) -> why it is refused, or None
 
 Emit a fact `trusted_roots_changed` when the roots change: every broker then reads them anew.
@@ -42,6 +43,11 @@ CertificateCheck = Callable[[Work, int, PresentedCertificate], Awaitable[str | N
 async def trusted_roots(work: Work) -> list[str]:
     """PEM texts of all certificate authorities that features trust."""
     return [pem for find in offered("ocpp", "TRUSTED_ROOTS") for pem in await find(work)]
+
+
+async def operator_names(work: Work, organisation_id: int) -> list[str]:
+    """What features know as O of the certificates of that organisation's stations (A00.FR.404)."""
+    return [name for find in offered("ocpp", "OPERATOR_NAMES") for name in await find(work, organisation_id)]
 
 
 def certificate_checks() -> tuple[CertificateCheck, ...]:

@@ -79,6 +79,12 @@ def new_root(operator_name: str, kind: KeyKind, days: int, now: datetime) -> Iss
     return Issuer(key, (make_root(key, common_name, operator_name, days=days, now=now),))
 
 
+async def operator_names(work: Work, organisation_id: int) -> list[str]:
+    """O of what this organisation's authorities sign, retired ones included: their certificates are still about."""
+    query = select(CertificateAuthority.operator_name).where(CertificateAuthority.organisation_id == organisation_id)
+    return [name for name in await work.session.exec(query) if name]
+
+
 async def create_authority(
     work: Work,
     organisation_id: int,
