@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "1dc2de884b00"
-down_revision = "96e805550c7b"
+down_revision = "0a6d8d3e5a6c"
 branch_labels = None
 depends_on = None
 
