@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from csms.station.logs.rules import charging, transactions, transfers
+from csms.station.logs.rules import charging, transactions, transfers, v21
 from csms.station.logs.rules.certificates import CERTIFICATES
 from csms.station.logs.rules.words import (
     Level,
@@ -272,53 +272,18 @@ def _display_messages(request: Payload, _answer: Payload) -> Words:
     return Words(f"The station told {count} of the messages on its displays.")
 
 
-def _stream_opened(request: Payload, answer: Payload) -> Words:
-    stream = request.get("constantStreamData")
-    number = said(stream.get("id", "")) if isinstance(stream, dict) else ""
-    if answer.get("status") == "Accepted":
-        return Words(f"The station opened stream {number} of values.")
-    return Words(f"The station wanted to open stream {number} of values and was refused.", Level.WARNING)
-
-
-def _stream_closed(request: Payload, _answer: Payload) -> Words:
-    return Words(f"The station closed stream {said(request.get('id', ''))} of values.")
-
-
-def _stream_values(request: Payload, _answer: Payload) -> Words:
-    data = request.get("data")
-    count = len(data) if isinstance(data, list) else 0
-    return Words(f"{count} values came through stream {said(request.get('id', ''))}.")
-
-
-_SWAPS: Final[Mapping[str, tuple[str, Level]]] = {
-    "BatteryIn": ("put in", Level.INFO),
-    "BatteryOut": ("taken out", Level.INFO),
-    "BatteryOutTimeout": ("not taken out in time", Level.WARNING),
-}
-
-
-def _battery_swap(request: Payload, _answer: Payload) -> Words:
-    batteries = request.get("batteryData")
-    count = len(batteries) if isinstance(batteries, list) else 0
-    what, level = _SWAPS.get(str(request.get("eventType")), ("swapped", Level.INFO))
-    return Words(f"{count} {'battery was' if count == 1 else 'batteries were'} {what}.", level)
-
-
 FROM_STATION: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
     **CERTIFICATES,
+    **v21.MESSAGES,
     **charging.MESSAGES,
     **transactions.MESSAGES,
     **transfers.MESSAGES,
     "Authorize": _authorize,
-    "BatterySwap": _battery_swap,
     "BootNotification": _boot,
-    "ClosePeriodicEventStream": _stream_closed,
     "DataTransfer": _vendor_message,
     "Heartbeat": _heartbeat,
     "MeterValues": _meter_values,
     "NotifyCustomerInformation": _customer,
-    "NotifyPeriodicEventStream": _stream_values,
-    "OpenPeriodicEventStream": _stream_opened,
     "NotifyDisplayMessages": _display_messages,
     "ReservationStatusUpdate": _reservation,
     "SecurityEventNotification": _security_event,

@@ -1,0 +1,137 @@
+"""B2: SetDERControl, GetDERControl, ClearDERControl and what a station tells of its controls (2.1, block R)."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from csms.ocpp import timestamps
+from csms.ocpp.versions import Version
+from csms.routing import Answered, ConnectedStation, Payload, Route
+from csms.station.der_controls.model import DerAlarm
+from csms.station.der_controls.rules import ControlState, read_set, refusal, reported
+from csms.station.der_controls.service import add_told, cleared, find, note_report, settle, supersede
+from csms.store import Fact, Work
+
+TOLD = "der_controls_told"
+"""The fact that a report of all controls is whole."""
+_MEANS_ALL = frozenset({"requestId", "customData"})
+
+
+@dataclass(slots=True)
+class WholeReports:
+    """The reports of all controls that a connected station has promised; after one, what it did not name is gone."""
+
+    request_ids: deque[int] = field(default_factory=lambda: deque(maxlen=8))
+
+
+def _request_id(payload: Payload) -> int | None:
+    value = payload.get("requestId")
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+async def set_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
+    """2.1 R04: also of a control that was set by a raw command."""
+    control, word = read_set(request), str(answer.get("status"))[:40]
+    if control is None:
+        return
+    row = (await find(work, station, [control.control_id])).get(control.control_id)
+    if word == "Accepted":
+        if row is None:
+            add_told(work, station, control, "a raw command")
+        else:
+            settle(work, row, ControlState.INSTALLED, values=control.values, reason=None)
+        await supersede(work, station, answer.get("supersededIds"))
+    elif row is not None and row.state is ControlState.REQUESTED:
+        settle(work, row, ControlState.REFUSED, reason=refusal(word))
+
+
+async def clear_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
+    """2.1 R05: `NotFound` means that there is none any more."""
+    if answer.get("status") in ("Accepted", "NotFound"):
+        await cleared(work, station, request)
+
+
+async def get_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
+    """2.1 R06: a station that has none says so at once and sends no report."""
+    request_id, word = _request_id(request), answer.get("status")
+    if request_id is None or not set(request) <= _MEANS_ALL:
+        return
+    if word == "NotFound":
+        _tell(work, station, request_id)
+    elif word == "Accepted":
+        promised = station.recall(WholeReports).request_ids
+        work.after_commit(lambda: promised.append(request_id))
+
+
+async def report(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
+    """2.1 R06: a part of what was asked for."""
+    request_id = _request_id(payload)
+    if request_id is not None:
+        await note_report(work, station, list(reported(payload)), request_id)
+        if payload.get("tbc") is not True and request_id in station.recall(WholeReports).request_ids:
+            _tell(work, station, request_id)
+    return {}
+
+
+async def started_or_stopped(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
+    """2.1 R04: a scheduled control begins or ends."""
+    control_id = str(payload.get("controlId"))
+    row = (await find(work, station, [control_id])).get(control_id)
+    if row is not None:
+        has_started = payload.get("started") is True
+        settle(work, row, ControlState.ACTIVE if has_started else ControlState.INSTALLED)
+    await supersede(work, station, payload.get("supersededIds"))
+    return {}
+
+
+async def alarm(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
+    """2.1 R08: the grid made the station act, or that is over."""
+    reading, fault, info = timestamps.read(payload.get("timestamp")), payload.get("gridEventFault"), None
+    if payload.get("extraInfo") is not None:
+        info = str(payload["extraInfo"])[:200]
+    has_ended = payload.get("alarmEnded") is True
+    work.insert(
+        DerAlarm,
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        control_type=str(payload.get("controlType"))[:40],
+        fault=None if fault is None else str(fault)[:40],
+        has_ended=has_ended,
+        told_at=work.now if reading is None else reading.at,
+        received_at=work.now,
+        info=info,
+    )
+    data = {"control_type": str(payload.get("controlType"))[:40], "fault": fault, "has_ended": has_ended}
+    work.emit(
+        Fact(
+            kind="der_alarm",
+            organisation_id=station.organisation_id,
+            station_id=station.id,
+            station=station.identity,
+            data=data,
+        )
+    )
+    return {}
+
+
+def _tell(work: Work, station: ConnectedStation, request_id: int) -> None:
+    work.emit(
+        Fact(
+            kind=TOLD,
+            organisation_id=station.organisation_id,
+            station_id=station.id,
+            station=station.identity,
+            data={"request_id": request_id},
+        )
+    )
+
+
+ROUTES = (
+    Route(Version.V21, "ReportDERControl", report),
+    Route(Version.V21, "NotifyDERStartStop", started_or_stopped),
+    Route(Version.V21, "NotifyDERAlarm", alarm),
+)
+ANSWERED = (
+    Answered(Version.V21, "SetDERControl", set_answered),
+    Answered(Version.V21, "ClearDERControl", clear_answered),
+    Answered(Version.V21, "GetDERControl", get_answered),
+)
