@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "8fd5f0930ce5"
-down_revision = "707fb2bcdc1e"
+down_revision = "1dc2de884b00"
 branch_labels = None
 depends_on = None
 
