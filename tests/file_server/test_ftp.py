@@ -42,10 +42,21 @@ DEADLINE_S = 10.0
 
 
 @pytest.fixture
-async def port(runtime: Runtime) -> AsyncIterator[int]:
+def idle_s() -> float:
+    """After how much silence the server closes; tests that wait for it override it."""
+    return 30.0
+
+
+@pytest.fixture
+async def port(runtime: Runtime, idle_s: float) -> AsyncIterator[int]:
     """A running FTP server; the runtime knows how stations reach it."""
     runtime.settings = runtime.settings.model_copy(
-        update={"ftp_port": 0, "diagnosis_bytes_max": 1_000_000, "ftp_connections_max": 4, "file_idle_timeout_s": 1.0}
+        update={
+            "ftp_port": 0,
+            "diagnosis_bytes_max": 1_000_000,
+            "ftp_connections_max": 4,
+            "file_idle_timeout_s": idle_s,
+        }
     )
     server = FtpServer(runtime)
     port = await server.start()
@@ -284,9 +295,9 @@ async def until_it_failed(runtime: Runtime) -> str:
 
 
 @pytest.mark.robustness(37)
-@pytest.mark.parametrize("end", ["both", "reset", "silence"])
+@pytest.mark.parametrize(("end", "idle_s"), [("both", 30.0), ("reset", 30.0), ("silence", 1.5)])
 async def test_an_upload_that_breaks_off_is_never_seen_and_may_be_repeated(
-    runtime: Runtime, port: int, end: str
+    runtime: Runtime, port: int, end: str, idle_s: float
 ) -> None:
     login = await upload_login(runtime)
     client = await asyncio.to_thread(partial(ftplib.FTP, timeout=DEADLINE_S))
@@ -308,7 +319,8 @@ async def test_an_upload_that_breaks_off_is_never_seen_and_may_be_repeated(
     assert await contents(runtime) == [LOG]
 
 
-async def test_a_slow_upload_keeps_its_silent_control_connection(runtime: Runtime, port: int) -> None:
+@pytest.mark.parametrize("idle_s", [3.0])
+async def test_a_slow_upload_keeps_its_silent_control_connection(runtime: Runtime, port: int, idle_s: float) -> None:
     login = await upload_login(runtime)
 
     def act() -> str:
@@ -316,7 +328,7 @@ async def test_a_slow_upload_keeps_its_silent_control_connection(runtime: Runtim
             client.connect(HOST, port)
             client.login(*login)
             with client.transfercmd("STOR slow.log") as data:
-                for _ in range(4):  # longer than file_idle_timeout_s altogether, shorter each time
+                for _ in range(9):  # longer than file_idle_timeout_s altogether, shorter each time
                     data.sendall(b"x" * 1000)
                     data.settimeout(0.4)
                     with pytest.raises(TimeoutError):
@@ -324,10 +336,11 @@ async def test_a_slow_upload_keeps_its_silent_control_connection(runtime: Runtim
             return client.voidresp()
 
     assert (await asyncio.to_thread(act)).startswith("226")
-    assert await contents(runtime) == [b"x" * 4000]
+    assert await contents(runtime) == [b"x" * 9000]
 
 
-async def test_connections_are_limited_and_idle_ones_are_closed(runtime: Runtime, port: int) -> None:
+@pytest.mark.parametrize("idle_s", [1.5])
+async def test_connections_are_limited_and_idle_ones_are_closed(runtime: Runtime, port: int, idle_s: float) -> None:
     def act() -> tuple[list[str], bytes]:
         opened = [socket.create_connection((HOST, port), timeout=DEADLINE_S) for _ in range(5)]
         said = [one.recv(100).decode()[:3] for one in opened]
