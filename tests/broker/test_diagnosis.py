@@ -59,17 +59,25 @@ async def test_diagnostics_of_a_1_6_station(
 
 @pytest.mark.robustness(48)
 @pytest.mark.ocpp("1.6 GetLog", "1.6 LogStatusNotification", "2.x GetLog", "2.x LogStatusNotification")
-@pytest.mark.octt("TC_079_CSMS", "TC_N_25_CSMS")
+@pytest.mark.octt("TC_079_CSMS", "TC_N_25_CSMS", "TC_N_35_CSMS")
 @pytest.mark.parametrize("version", [Version.V16, *VERSIONS_2])
-async def test_a_security_log(
-    api: httpx.AsyncClient, bench: Bench, files: httpx.AsyncClient, runtime: Runtime, version: Version
+@pytest.mark.parametrize(("kind", "log_type"), [("security_log", "SecurityLog"), ("diagnostics_log", "DiagnosticsLog")])
+async def test_a_log(
+    api: httpx.AsyncClient,
+    bench: Bench,
+    files: httpx.AsyncClient,
+    runtime: Runtime,
+    *,
+    version: Version,
+    kind: str,
+    log_type: str,
 ) -> None:
     async with bench.station(subprotocols=[version]) as client:
         await start(client, version)
-        asking = asyncio.create_task(api.post(URL, json={"kind": "security_log"}))
+        asking = asyncio.create_task(api.post(URL, json={"kind": kind}))
         action, payload = await order(client, {"status": "Accepted", "filename": "security.log"})
         asked = (await asking).json()
-        assert (action, payload["logType"]) == ("GetLog", "SecurityLog")
+        assert (action, payload["logType"]) == ("GetLog", log_type)
         assert asked["request_id"] == payload["requestId"]
         about = {"requestId": payload["requestId"]}
         await call(client, "LogStatusNotification", status="Uploading", **about)

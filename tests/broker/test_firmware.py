@@ -125,6 +125,7 @@ async def test_a_signed_update(
 
 
 @pytest.mark.ocpp("2.x UpdateFirmware", "1.6 SignedUpdateFirmware")
+@pytest.mark.octt("TC_081_CSMS", "TC_L_06_CSMS")
 @pytest.mark.parametrize("version", list(Version))
 async def test_a_wrong_signature_ends_the_update_and_its_url(
     api: httpx.AsyncClient, bench: Bench, files: httpx.AsyncClient, version: Version
@@ -144,7 +145,7 @@ async def test_a_wrong_signature_ends_the_update_and_its_url(
 
 
 @pytest.mark.ocpp("2.x PublishFirmware", "2.x PublishFirmwareStatusNotification", "2.x UnpublishFirmware")
-@pytest.mark.octt("TC_L_20_CSMS")
+@pytest.mark.octt("TC_L_17_CSMS", "TC_L_21_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
 async def test_a_local_controller_publishes_an_image(
     api: httpx.AsyncClient, bench: Bench, files: httpx.AsyncClient, version: Version

@@ -5,7 +5,10 @@
 import asyncio
 import ftplib
 import io
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from functools import partial
@@ -408,3 +411,12 @@ async def test_it_is_a_part_of_the_system_where_a_port_is_set(settings: Settings
         assert f"ftp://127.0.0.1:{started.ftp_port}" in welcome(started, is_demo=False)
         await ftp(started.ftp_port, await upload_login(started.runtime), partial(store, "a", b"one"))
         assert await contents(started.runtime) == [b"one"]
+
+
+@pytest.mark.slow
+def test_the_command_says_what_it_needs() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CSMS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "csms", "ftp"], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, "CSMS_FTP_PORT" in done.stderr) == (1, True)

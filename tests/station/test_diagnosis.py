@@ -60,6 +60,17 @@ async def test_a_raw_get_diagnostics_to_another_server_is_followed(store: Store,
     assert (row.state, row.ended_at is None) == (DiagnosisState.UPLOADED, False)
 
 
+@pytest.mark.ocpp("1.6 GetDiagnostics", "1.6 DiagnosticsStatusNotification")
+@pytest.mark.octt("TC_045_2_CSMS")
+async def test_an_upload_that_failed_says_what_to_do(store: Store, station: Station) -> None:
+    caller = await connect(store, station)
+    await caller.answered("GetDiagnostics", {"location": FOREIGN}, {"fileName": "d.zip"})
+    for status in ("Uploading", "UploadFailed"):
+        await caller.call("DiagnosticsStatusNotification", status=status)
+    (row,) = await rows(store)
+    assert (row.state, "reaches the file server" in (row.reason or "")) == (DiagnosisState.FAILED, True)
+
+
 @pytest.mark.ocpp("1.6 GetLog", "2.x GetLog", "1.6 LogStatusNotification", "2.x LogStatusNotification")
 @pytest.mark.parametrize("version", WITH_LOG)
 async def test_logs_are_told_apart_by_their_request_id(store: Store, station: Station, version: Version) -> None:
@@ -77,7 +88,7 @@ async def test_logs_are_told_apart_by_their_request_id(store: Store, station: St
 
 
 @pytest.mark.ocpp("2.x GetLog", "2.x LogStatusNotification")
-@pytest.mark.octt("TC_N_35_CSMS")
+@pytest.mark.octt("TC_N_36_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
 async def test_a_second_request_cancels_the_first(store: Store, station: Station, version: Version) -> None:
     caller = await connect(store, station, version)
@@ -91,6 +102,7 @@ async def test_a_second_request_cancels_the_first(store: Store, station: Station
 
 
 @pytest.mark.ocpp("1.6 GetLog", "2.x GetLog")
+@pytest.mark.octt("TC_N_34_CSMS")
 @pytest.mark.parametrize("version", WITH_LOG)
 async def test_a_refusal_ends_the_request(store: Store, station: Station, version: Version) -> None:
     caller = await connect(store, station, version)

@@ -199,6 +199,18 @@ async def test_a_raw_update_of_1_6_is_followed(store: Store, station: Station) -
     assert (row.state, row.booted_version, row.ended_at is None) == (UpdateState.INSTALLED, "9.9", False)
 
 
+@pytest.mark.ocpp("1.6 UpdateFirmware", "1.6 FirmwareStatusNotification")
+@pytest.mark.octt("TC_044_2_CSMS", "TC_044_3_CSMS")
+@pytest.mark.parametrize("said", ["DownloadFailed", "InstallationFailed"])
+async def test_an_update_of_1_6_that_fails(store: Store, station: Station, said: str) -> None:
+    caller = await connect(store, station)
+    await caller.answered("UpdateFirmware", {"location": FOREIGN, "retrieveDate": "2026-01-01T00:00:00Z"}, {})
+    for status in ("Downloading", said):
+        await caller.call("FirmwareStatusNotification", status=status)
+    (row,) = await updates(store)
+    assert (row.state, row.last_status, bool(row.reason)) == (UpdateState.FAILED, said, True)
+
+
 async def boot(caller: CallingStation, version: str) -> None:
     if caller.connected.version is Version.V16:
         await caller.call("BootNotification", chargePointVendor="Acme", chargePointModel="One", firmwareVersion=version)
@@ -232,6 +244,7 @@ ACTIONS = (
 
 
 @pytest.mark.ocpp(*ACTIONS)
+@pytest.mark.octt("TC_L_02_CSMS", "TC_L_03_CSMS", "TC_L_06_CSMS", "TC_L_07_CSMS", "TC_L_08_CSMS", "TC_L_09_CSMS")
 @pytest.mark.parametrize("version", list(Version))
 @pytest.mark.parametrize(
     ("said", "state", "has_ended"),
@@ -268,7 +281,7 @@ async def test_signed_updates_are_followed_by_their_id(
 
 
 @pytest.mark.ocpp(*ACTIONS)
-@pytest.mark.octt("TC_L_10_CSMS")
+@pytest.mark.octt("TC_L_04_CSMS", "TC_L_05_CSMS")
 @pytest.mark.parametrize("version", list(Version))
 @pytest.mark.parametrize(
     ("answer", "words"),
@@ -291,6 +304,20 @@ async def test_refusals_end_the_update(
 
 
 @pytest.mark.ocpp(*ACTIONS)
+@pytest.mark.octt("TC_L_11_CSMS")
+@pytest.mark.parametrize("version", list(Version))
+async def test_an_update_that_cannot_be_cancelled_goes_on(store: Store, station: Station, version: Version) -> None:
+    action, notification = action_of(version)
+    caller = await connect(store, station, version)
+    await caller.answered(action, request(1), {"status": "Accepted"})
+    await caller.call(notification, status="Installing", requestId=1)
+    await caller.answered(action, request(2), {"status": "Rejected"})
+    await caller.call(notification, status="Installed", requestId=1)
+    assert [row.state for row in await updates(store)] == [UpdateState.INSTALLED, UpdateState.REJECTED]
+
+
+@pytest.mark.ocpp(*ACTIONS)
+@pytest.mark.octt("TC_L_10_CSMS")
 @pytest.mark.parametrize("version", list(Version))
 async def test_a_newer_update_cancels_the_older(store: Store, station: Station, version: Version) -> None:
     action, notification = action_of(version)
@@ -305,7 +332,6 @@ async def test_a_newer_update_cancels_the_older(store: Store, station: Station, 
 
 
 @pytest.mark.ocpp("2.x FirmwareStatusNotification", "1.6 FirmwareStatusNotification")
-@pytest.mark.octt("TC_L_13_CSMS")
 @pytest.mark.parametrize("version", list(Version))
 async def test_words_about_unknown_updates_are_kept_without_growing(
     api: httpx.AsyncClient, store: Store, station: Station, version: Version
@@ -398,6 +424,7 @@ PUBLISH = {"location": FOREIGN, "checksum": MD5, "requestId": 4}
 
 
 @pytest.mark.ocpp("2.x PublishFirmware", "2.x PublishFirmwareStatusNotification", "2.x UnpublishFirmware")
+@pytest.mark.octt("TC_L_17_CSMS", "TC_L_21_CSMS", "TC_L_23_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
 async def test_a_raw_publication_is_followed_until_it_is_unpublished(
     api: httpx.AsyncClient, store: Store, station: Station, version: Version
@@ -423,6 +450,23 @@ async def test_a_raw_publication_is_followed_until_it_is_unpublished(
 
 
 @pytest.mark.ocpp("2.x PublishFirmware", "2.x PublishFirmwareStatusNotification", "2.x UnpublishFirmware")
+@pytest.mark.octt("TC_L_19_CSMS", "TC_L_20_CSMS", "TC_L_22_CSMS", "TC_L_24_CSMS")
+@pytest.mark.parametrize("version", VERSIONS_2)
+@pytest.mark.parametrize("said", ["InvalidChecksum", "PublishFailed", "DownloadFailed"])
+async def test_what_could_not_be_published_is_told_and_can_be_unpublished(
+    store: Store, station: Station, version: Version, said: str
+) -> None:
+    caller = await connect(store, station, version)
+    await caller.answered("PublishFirmware", PUBLISH, {"status": "Accepted"})
+    await caller.call("PublishFirmwareStatusNotification", status=said, requestId=4)
+    (row,) = await publications(store)
+    assert (row.state, row.last_status, bool(row.reason)) == (PublicationState.FAILED, said, True)
+    await caller.answered("UnpublishFirmware", {"checksum": MD5}, {"status": "NoFirmware"})
+    (row,) = await publications(store)
+    assert (row.state, row.reason) == (PublicationState.UNPUBLISHED, "it had no such image any more")
+
+
+@pytest.mark.ocpp("2.x PublishFirmware", "2.x PublishFirmwareStatusNotification")
 @pytest.mark.parametrize("version", VERSIONS_2)
 async def test_publications_that_fail(runtime: Runtime, station: Station, clock: FixedClock, version: Version) -> None:
     store = runtime.store

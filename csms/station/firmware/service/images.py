@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.config import Settings
-from csms.exceptions import Conflict, Invalid, NotFound
+from csms.exceptions import Conflict, CsmsError, Invalid, NotFound
 from csms.files import Blob, StoredFile, add_file, remove_file
 from csms.rights import Caller
 from csms.runtime import Runtime
@@ -114,7 +114,7 @@ async def receive_image(
             file = add_file(work, blob, organisation_id=image.organisation_id, name=image.file_name)
             image.file_id, image.size_bytes = file.id, blob.size_bytes
             image.sha256, image.md5 = blob.sha256, blob.md5
-    except BaseException:
+    except CsmsError:  # after any other failure the row may be there: then the sweep decides
         runtime.files.remove(blob.key)
         raise
     return image
