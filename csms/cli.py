@@ -30,7 +30,8 @@ db_app = typer.Typer(no_args_is_help=True, help="The database.")
 key_app = typer.Typer(no_args_is_help=True, help="API keys.")
 user_app = typer.Typer(no_args_is_help=True, help="People who may log in.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measurements that anybody can repeat.")
-for name, group in (("db", db_app), ("key", key_app), ("user", user_app), ("bench", bench_app)):
+ca_app = typer.Typer(no_args_is_help=True, help="The authority that signs stations' certificates.")
+for name, group in (("db", db_app), ("key", key_app), ("user", user_app), ("bench", bench_app), ("ca", ca_app)):
     app.add_typer(group, name=name)
 
 app.command("simulate")(simulate)
@@ -290,6 +291,116 @@ def bench_broker(
     from csms.launch.bench import bench_broker as measure
 
     measure(connections=connections, seconds=seconds, rounds=rounds, database=database, out=out)
+
+
+# --- the certificate authority ----------------------------------------------------------------------------------
+
+Owner = Annotated[str | None, typer.Option("--organisation", help="Whose; the default one if left out.")]
+Replace = Annotated[bool, typer.Option(help="Put it in the place of the present one, which stays trusted.")]
+
+
+@ca_app.command("create")
+def ca_create(
+    operator_name: Annotated[str | None, typer.Option(help="O in every certificate; the organisation's name.")] = None,
+    days: Annotated[int, typer.Option(help="How long its root is valid.", min=30, max=36500)] = 3650,
+    key_kind: Annotated[str, typer.Option(help="ec_p256 or rsa_3072.")] = "ec_p256",
+    organisation: Owner = None,
+    replace: Replace = False,
+) -> None:
+    """Make an authority; its key is stored encrypted with the secret key of the installation."""
+    from csms.platform import certificate_authority as ca
+
+    kind = _key_kind(key_kind)
+
+    async def act(work: Any, owner: Any, settings: Settings, secret_key: bytes) -> None:
+        name = operator_name or await ca.operator_name_of(work, owner.id, settings)
+        issuer = ca.new_root(name, kind, days, work.now)
+        row = await ca.create_authority(work, owner.id, issuer, secret_key=secret_key, replaces=replace)
+        out.print(f"{row.name}, valid until {row.not_after:%Y-%m-%d}", markup=False)
+
+    _with_authority(act, organisation)
+
+
+@ca_app.command("import")
+def ca_import(
+    chain: Annotated[Path, typer.Argument(help="PEM: its certificate, then its issuers.")],
+    key: Annotated[Path, typer.Argument(help="PEM: its private key.")],
+    ask_password: Annotated[bool, typer.Option(help="The key is encrypted; ask for its password.")] = False,
+    organisation: Owner = None,
+    replace: Replace = False,
+) -> None:
+    """Take over an authority that was made elsewhere; its key is stored encrypted."""
+    from csms.platform.certificate_authority import import_authority
+
+    password = typer.prompt("Password of the key", hide_input=True).encode() if ask_password else None
+    texts = chain.read_text(), key.read_bytes()
+
+    async def act(work: Any, owner: Any, _settings: Settings, secret_key: bytes) -> None:
+        row = await import_authority(work, owner.id, *texts, password=password, secret_key=secret_key, replaces=replace)
+        out.print(f"{row.name}, valid until {row.not_after:%Y-%m-%d}", markup=False)
+
+    _with_authority(act, organisation)
+
+
+@ca_app.command("show")
+def ca_show(organisation: Owner = None) -> None:
+    """Print the root certificate, to be installed where the stations' certificates are checked."""
+    from csms.platform.certificate_authority import chain_text, get_authority, read_chain
+
+    async def act(work: Any, owner: Any, _settings: Settings, _secret_key: bytes) -> None:
+        row = await get_authority(work, owner.id)
+        out.print(chain_text(read_chain(row.chain)[-1:]), markup=False, end="")
+
+    _with_authority(act, organisation)
+
+
+@ca_app.command("sign-server")
+def ca_sign_server(
+    hosts: Annotated[list[str], typer.Argument(help="Names or addresses under which stations reach the TLS port.")],
+    folder: Annotated[Path, typer.Option(help="Where server.pem and server.key are written.")] = Path(),
+    days: Annotated[int, typer.Option(min=1, max=3650)] = 397,
+    key_kind: Annotated[str, typer.Option(help="ec_p256 or rsa_3072.")] = "ec_p256",
+    organisation: Owner = None,
+) -> None:
+    """Make a certificate for the broker's own TLS port (CSMS_TLS_CHAIN_FILES); stations must trust the root."""
+    from csms.platform.certificate_authority import get_authority, issue_server
+
+    kind = _key_kind(key_kind)
+
+    async def act(work: Any, owner: Any, settings: Settings, secret_key: bytes) -> None:
+        row = await get_authority(work, owner.id)
+        chain, key = await issue_server(row, settings, secret_key, hosts, kind=kind, days=days, now=work.now)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "server.pem").write_text(chain)
+        (folder / "server.key").touch(mode=0o600)
+        (folder / "server.key").write_text(key)
+        out.print(f"Wrote {folder / 'server.pem'} and {folder / 'server.key'}.", markup=False)
+
+    _with_authority(act, organisation)
+
+
+def _key_kind(word: str) -> Any:
+    from csms.platform.certificate_authority import KeyKind
+
+    try:
+        return KeyKind(word)
+    except ValueError:
+        raise SystemExit(f"csms: there is no key kind {word}; use {' or '.join(KeyKind)}") from None
+
+
+def _with_authority(act: Any, organisation: str | None) -> None:
+    from csms.runtime import read_secret_key
+
+    async def run_it() -> None:
+        store, settings = _store(), _settings()
+        try:
+            async with store.writing() as work:
+                owner = await _organisation(work, organisation)
+                await act(work, owner, settings, read_secret_key(settings))
+        finally:
+            await store.close()
+
+    _run(run_it())
 
 
 def _store() -> Any:

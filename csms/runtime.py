@@ -63,7 +63,7 @@ async def open_runtime(settings: Settings, *, clock: Clock = system_clock, maile
         calls=BusCalls(bus),
         mailer=mailer or open_mailer(settings),
         http=open_client(),
-        secret_key=_secret_key(settings),
+        secret_key=read_secret_key(settings),
         files=Blobs(
             settings.data_dir / "files", bytes_max=settings.files_bytes_max, transfers_max=settings.file_transfers_max
         ),
@@ -92,7 +92,7 @@ def _announce_on(bus: Bus, store: Store) -> None:
     store.announce.append(announce)
 
 
-def _secret_key(settings: Settings) -> bytes:
+def read_secret_key(settings: Settings) -> bytes:
     """The pepper of stored hashes: from the settings, else a file of the data folder made at the first start."""
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value().encode()

@@ -187,3 +187,18 @@ async def test_rows_belong_to_the_stations_organisation(store: Store) -> None:
         (row,) = (await work.session.exec(select(SecurityEvent))).all()
     assert row.organisation_id == other.id
     assert row.happened_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+async def test_what_somebody_must_look_at_becomes_an_error(
+    calling: CallingStation, api: httpx.AsyncClient, runtime: Runtime
+) -> None:
+    for kind in ("StartupOfTheDevice", "TamperDetectionActivated", "MemoryExhaustion"):
+        await calling.call("SecurityEventNotification", type=kind, timestamp=AT, techInfo="door 1")
+    await runtime.outbox.deliver_due()
+    items = (await api.get(f"/api/v1/stations/{calling.connected.identity}/errors")).json()["items"]
+    assert sorted((one["code"], one["severity"], one["source"], one["info"]) for one in items) == [
+        ("MemoryExhaustion", "warning", "system", "door 1"),
+        ("TamperDetectionActivated", "critical", "system", "door 1"),
+    ]
+    url = f"/api/v1/stations/{calling.connected.identity}/errors/{items[0]['id']}/resolve"
+    assert (await api.post(url)).json()["resolution"] == "hand"

@@ -84,6 +84,7 @@ class Words:
 
 _ENGLISH = Words(
     codes={
+        "CertificateExpiring": "a certificate on the station expires soon, or has expired",
         "ConnectorLockFailure": "the connector cannot be locked or unlocked",
         "EVCommunicationError": "charge point and vehicle do not understand each other",
         "Faulted": "out of order; the station did not say why",
@@ -99,6 +100,7 @@ _ENGLISH = Words(
         "PowerSwitchFailure": "the power switch (contactor) fails",
         "ReaderFailure": "the card reader fails",
         "ResetFailure": "it could not restart",
+        "TamperDetectionActivated": "the tamper sensor was triggered: somebody may have opened the station",
         "UnderVoltage": "the voltage is too low",
         "WeakSignal": "weak mobile or wireless signal",
     },
@@ -128,6 +130,7 @@ _ENGLISH = Words(
 )
 _GERMAN = Words(
     codes={
+        "CertificateExpiring": "ein Zertifikat der Station läuft bald ab oder ist abgelaufen",
         "ConnectorLockFailure": "der Stecker lässt sich nicht ver- oder entriegeln",
         "EVCommunicationError": "Ladepunkt und Fahrzeug verstehen sich nicht",
         "Faulted": "außer Betrieb; die Station hat nicht gesagt, warum",
@@ -143,6 +146,7 @@ _GERMAN = Words(
         "PowerSwitchFailure": "das Schütz schaltet nicht richtig",
         "ReaderFailure": "der Kartenleser ist gestört",
         "ResetFailure": "der Neustart ist misslungen",
+        "TamperDetectionActivated": "der Sabotagekontakt hat ausgelöst: jemand könnte die Station geöffnet haben",
         "UnderVoltage": "die Spannung ist zu niedrig",
         "WeakSignal": "schwaches Funksignal",
     },

@@ -59,12 +59,13 @@ class AuthorityShown(Shown):
     not_after: datetime
     created_at: datetime
     created_by: str = Field(description="`settings`: its files are named there")
+    days_left: int = Field(description="until it expires; below 0: since then")
     retired_at: datetime | None = Field(description="since then it signs no more; it is trusted until it expires")
     chain: str = Field(description="PEM: its certificate, then its issuers")
 
     @classmethod
-    def of(cls, row: CertificateAuthority) -> Self:
-        return cls.model_validate(row.model_dump(exclude={"private_key"}))
+    def of(cls, row: CertificateAuthority, now: datetime) -> Self:
+        return cls.model_validate(row.model_dump(exclude={"private_key"}) | {"days_left": (row.not_after - now).days})
 
 
 class Authorities(Shown):
@@ -78,12 +79,12 @@ class Authorities(Shown):
     responses={404: {"description": "there is none yet"}},
 )
 async def show_authority(work: Reading, caller: CallerDep) -> AuthorityShown:
-    return AuthorityShown.of(await get_authority(work, await own_organisation(work, caller)))
+    return AuthorityShown.of(await get_authority(work, await own_organisation(work, caller)), work.now)
 
 
 @router.get("/certificate-authorities", summary="The present and the retired authorities", dependencies=[may_read()])
 async def list_authorities(work: Reading) -> Authorities:
-    return Authorities(items=[AuthorityShown.of(row) for row in await authorities(work)])
+    return Authorities(items=[AuthorityShown.of(row, work.now) for row in await authorities(work)])
 
 
 @router.get(
@@ -116,6 +117,9 @@ async def make_authority(body: AuthorityToMake, runtime: RuntimeDep, caller: Cal
         present = await active_authority(work, organisation_id)
         operator_name = body.operator_name or await operator_name_of(work, organisation_id, runtime.settings)
         now = work.now
+    expected = runtime.settings.operator_name
+    if expected is not None and operator_name != expected:
+        raise Conflict(f"the broker accepts only certificates of «{expected}» (CSMS_OPERATOR_NAME); leave it out")
     if present is not None and present.private_key is None:
         raise Conflict("the authority's files are named in the settings (CSMS_CA_CERTIFICATE_FILE); change them there")
     issuer = await asyncio.to_thread(new_root, operator_name, body.key_kind, body.days, now)
@@ -123,4 +127,4 @@ async def make_authority(body: AuthorityToMake, runtime: RuntimeDep, caller: Cal
         row = await create_authority(
             work, organisation_id, issuer, secret_key=runtime.secret_key, replaces=body.replaces
         )
-        return AuthorityShown.of(row)
+        return AuthorityShown.of(row, work.now)

@@ -23,6 +23,7 @@ from csms.platform.certificate_authority.rules import (
     fingerprint_of,
     first_text,
     is_self_signed,
+    key_text,
     key_words,
     locked,
     make_root,
@@ -30,6 +31,7 @@ from csms.platform.certificate_authority.rules import (
     read_chain,
     read_private_key,
     shown_name,
+    sign_server,
     unlocked,
 )
 from csms.platform.organisations import Organisation, default_organisation
@@ -221,7 +223,23 @@ async def own_organisation(work: Work, caller: Caller) -> int:
 
 async def operator_name_of(work: Work, organisation_id: int, settings: Settings) -> str:
     """O of new certificates where nobody says otherwise: what the broker compares with, or the organisation's name."""
-    name: str | None = getattr(settings, "operator_name", None)
-    if name:
-        return name
+    if settings.operator_name:
+        return settings.operator_name
     return (await work.session.get_one(Organisation, organisation_id)).name[:64]
+
+
+async def issue_server(
+    authority: CertificateAuthority,
+    settings: Settings,
+    secret_key: bytes,
+    hosts: Sequence[str],
+    *,
+    kind: KeyKind,
+    days: int,
+    now: datetime,
+) -> tuple[str, str]:
+    """A new key and certificate for this system's own TLS port: the chain and the key, both PEM."""
+    issuer = await open_issuer(authority, settings, secret_key)
+    key = await asyncio.to_thread(new_key, kind)
+    leaf = sign_server(issuer, key.public_key(), hosts, authority.operator_name, days=days, now=now)
+    return chain_text(sent_chain(issuer, leaf)), key_text(key)

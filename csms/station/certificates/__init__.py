@@ -2,5 +2,5 @@
 
 from csms.station.certificates.model import CertificateRequest, StationCertificate
 
-NEEDS = ("platform.certificate_authority", "station.commands", "station.information")
+NEEDS = ("platform.certificate_authority", "station.commands", "station.errors", "station.information")
 __all__ = ["CertificateRequest", "StationCertificate"]

@@ -1,8 +1,9 @@
-"""B10: signs and sends certificates; hears of stations that are back."""
+"""B10: signs, sends and watches certificates; hears of stations that are back."""
 
 from csms.jobs import Job
 from csms.outbox import Consumer, Event
 from csms.station.certificates.service.signing import station_is_back, work_through
+from csms.station.certificates.service.watching import watch
 from csms.store import Work
 
 
@@ -12,5 +13,8 @@ async def station_connected(work: Work, event: Event) -> None:
         await station_is_back(work, event.station_id)
 
 
-JOBS = (Job("certificates.sign_and_send", every_s=2, run=work_through),)
+JOBS = (
+    Job("certificates.sign_and_send", every_s=2, run=work_through),
+    Job("certificates.watch", every_s=6 * 3600, run=watch, lease_s=1800),
+)
 CONSUMERS = (Consumer("certificates.station_connected", frozenset({"station_connected"}), station_connected),)

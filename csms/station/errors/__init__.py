@@ -2,7 +2,15 @@
 
 from csms.station.errors.model import StationError
 from csms.station.errors.rules import Resolution, Severity, Source, began_at
-from csms.station.errors.service import OpenErrors, get_error, open_error_counts, window_of
+from csms.station.errors.service import (
+    OpenErrors,
+    get_error,
+    noticed_stations,
+    open_error_counts,
+    raise_noticed,
+    resolve_noticed,
+    window_of,
+)
 
 NEEDS = ("station.charge_points", "station.information", "station.maintenance_windows", "station.monitoring")
 __all__ = [
@@ -13,6 +21,9 @@ __all__ = [
     "StationError",
     "began_at",
     "get_error",
+    "noticed_stations",
     "open_error_counts",
+    "raise_noticed",
+    "resolve_noticed",
     "window_of",
 ]

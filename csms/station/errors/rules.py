@@ -35,6 +35,8 @@ class Source(StrEnum):
     """The station told."""
     OFFLINE = "offline"
     """The station did not come back in time."""
+    SYSTEM = "system"
+    """This system noticed it about the station, as that a certificate expires."""
 
 
 class Severity(StrEnum):
@@ -56,6 +58,8 @@ class Resolution(StrEnum):
     """A person said so."""
     DISPLACED = "displaced"
     """Another error said it better, or there were too many open."""
+    SYSTEM = "system"
+    """This system noticed that it is over."""
 
 
 _ORDER = list(Severity)
@@ -134,9 +138,9 @@ def began_at(source: Source, raised_at: datetime, received_at: datetime) -> date
     """When an error began by *our* clock, which decides about windows and hold-offs.
 
     A station's clock may be an hour off, and an hour decides whether somebody is woken; so an error told by
-    hardware began when it was received. Offline times are measured by our clock in the first place.
+    hardware began when it was received. Other times are measured by our clock in the first place.
     """
-    return raised_at if source is Source.OFFLINE else received_at
+    return received_at if source is Source.HARDWARE else raised_at
 
 
 @dataclass(frozen=True, slots=True)

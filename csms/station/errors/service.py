@@ -16,16 +16,19 @@ from csms.station.errors.rules import (
     OpenError,
     Report,
     Resolution,
+    Severity,
     Source,
     began_at,
     code_to_store,
     consequences,
     severity_of,
+    worse,
 )
 from csms.station.information import Station
 from csms.station.maintenance_windows import Span, Windows, active_at, covering, spans_since
 from csms.store import Fact, Work
 
+INFO_CHARS_MAX = 255
 OFFLINE_ROWS = 200
 """Offline stations told of in one unit of work; after an outage there may be thousands."""
 
@@ -316,6 +319,66 @@ def _resolve(work: Work, station: Station, error: StationError, resolution: Reso
     error.resolved_at, error.resolution = at, resolution
     number = error.charge_point_number
     _tell(work, "error_resolved", station, number, _known(error), source=error.source, resolution=resolution.value)
+
+
+# --- noticed by other features ----------------------------------------------------------------------------------
+
+
+async def raise_noticed(work: Work, station: Station, code: str, *, severity: Severity, info: str) -> None:
+    """Raise an error that this system noticed about a station; noticed again, it is counted, and told if worse."""
+    found = (await _noticed(work, station, code)).first()
+    if found is None:
+        _raise_noticed(work, station, code, severity, info, await active_at(work, station.id, 0, work.now))
+        return
+    found.last_seen_at, found.info = work.now, info[:INFO_CHARS_MAX]
+    found.repeat_count += 1
+    if worse(severity, found.severity) is not found.severity:
+        found.severity = severity
+        _tell(work, "error_worsened", station, 0, _known(found), source=Source.SYSTEM)
+
+
+async def _noticed(work: Work, station: Station, code: str) -> Any:
+    query = select(StationError).where(
+        StationError.station_id == station.id,
+        StationError.code == code,
+        StationError.source == Source.SYSTEM,
+        col(StationError.resolved_at).is_(None),
+    )
+    return await work.session.exec(query.with_for_update())
+
+
+def _raise_noticed(work: Work, station: Station, code: str, severity: Severity, info: str, span: Span | None) -> None:  # noqa: PLR0917
+    row_id = _insert(
+        work,
+        span,
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        charge_point_number=0,
+        source=Source.SYSTEM,
+        code=code,
+        info=info[:INFO_CHARS_MAX],
+        severity=severity,
+        raised_at=work.now,
+    )
+    known = OpenError(row_id, code, None, severity)
+    _tell(work, "error_raised", station, 0, known, source=Source.SYSTEM, in_maintenance_window=span is not None)
+
+
+async def resolve_noticed(work: Work, station: Station, code: str) -> None:
+    """What was noticed is over."""
+    for error in (await _noticed(work, station, code)).all():
+        _resolve(work, station, error, Resolution.SYSTEM, work.now)
+
+
+async def noticed_stations(work: Work, code: str) -> Sequence[Station]:
+    """The stations for which such an error is open."""
+    query = (
+        select(Station)
+        .join(StationError, col(StationError.station_id) == Station.id)
+        .where(StationError.code == code, StationError.source == Source.SYSTEM, col(StationError.resolved_at).is_(None))
+        .distinct()
+    )
+    return (await work.session.exec(query)).all()
 
 
 # --- by the API -------------------------------------------------------------------------------------------------

@@ -2,5 +2,5 @@
 
 from csms.station.security_events.model import EventSource, SecurityEvent
 
-NEEDS = ("station.information",)
+NEEDS = ("station.errors", "station.information")
 __all__ = ["EventSource", "SecurityEvent"]

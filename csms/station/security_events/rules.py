@@ -57,6 +57,21 @@ KINDS: Final[Mapping[str, Kind]] = {
     "StartupOfTheDevice": Kind(True, "the station has started"),
     "TamperDetectionActivated": Kind(True, "the tamper sensor was triggered"),
 }
+ALARMING: Final[Mapping[str, str]] = {
+    "InvalidCentralSystemCertificate": "error",
+    "InvalidChargePointCertificate": "error",
+    "InvalidChargingStationCertificate": "error",
+    "InvalidCsmsCertificate": "error",
+    "InvalidFirmwareSignature": "error",
+    "InvalidFirmwareSigningCertificate": "error",
+    "MaintenanceLoginFailed": "warning",
+    "MemoryExhaustion": "warning",
+    "SecurityLogWasCleared": "error",
+    "TamperDetectionActivated": "critical",
+}
+"""Events of stations that somebody must look at, with their severity: they become errors, which a person resolves.
+
+The other critical ones of the standard's list belong to a station's everyday life (it started, its clock was set)."""
 SYSTEM_MEANINGS: Final[Mapping[str, str]] = {
     FLOOD: "the station tells more security events than are stored",
     "second_connection": "somebody else tried to connect as the station while its own connection was alive",

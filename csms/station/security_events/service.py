@@ -11,9 +11,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 from csms.ocpp import timestamps
 from csms.outbox import Event
 from csms.routing import ConnectedStation, Payload
+from csms.station.errors import Severity, raise_noticed
 from csms.station.information import Station
 from csms.station.security_events.model import EventSource, SecurityEvent
 from csms.station.security_events.rules import (
+    ALARMING,
     FLOOD,
     REPEAT_S,
     TECH_INFO_CHARS_MAX,
@@ -23,6 +25,7 @@ from csms.station.security_events.rules import (
     What,
     cut,
     is_critical,
+    meaning_of,
 )
 from csms.store import Fact, Work
 
@@ -124,6 +127,19 @@ def _insert(
             )
         )
     return event_id
+
+
+async def alarm(work: Work, event: Event) -> None:
+    """Raise an error for an event that somebody must look at; it stays until a person resolves it."""
+    kind = str(event.data.get("type"))
+    word = ALARMING.get(kind)
+    if word is None or event.station_id is None or "event_id" not in event.data:
+        return
+    station = await work.session.get(Station, event.station_id)
+    row = await work.session.get(SecurityEvent, int(event.data["event_id"]))
+    if station is not None and row is not None:
+        info = row.tech_info or meaning_of(kind) or kind
+        await raise_noticed(work, station, kind, severity=Severity(word), info=info)
 
 
 async def keep_noticed(work: Work, event: Event) -> None:

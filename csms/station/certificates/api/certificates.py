@@ -18,6 +18,7 @@ from csms.station.certificates.rules.installed import ROOT_KINDS, CertificateKin
 from csms.station.certificates.rules.requests import renewal_request
 from csms.station.certificates.service.certificates import (
     certificates_query,
+    expiring_query,
     get_certificate,
     revoke,
     version_of,
@@ -146,6 +147,22 @@ async def list_certificates(
 ) -> Page[CertificateShown]:
     """Newest first. Ask the station itself with `…/certificates/refresh`; it never lists its own login certificate."""
     rows, cursor = await page_of(work, certificates_query(station, kinds=kind, is_installed=is_installed), page)
+    return Page(items=[CertificateShown.of(row, work.now) for row in rows], next_cursor=cursor)
+
+
+@router.get(
+    "/certificates",
+    summary="Certificates in use on all stations that expire soon, the next one first",
+    dependencies=[may_read()],
+)
+async def list_expiring(
+    work: Reading,
+    page: PageDep,
+    expires_within_days: Annotated[int, Query(ge=0, le=3650, description="0: those that have expired")] = 30,
+) -> Page[CertificateShown]:
+    """Of certificates of which only hashes are known, nobody knows when they expire: they are not in this list."""
+    query = expiring_query(work.now, expires_within_days)
+    rows, cursor = await page_of(work, query, page, by=StationCertificate.not_after, descending=False)
     return Page(items=[CertificateShown.of(row, work.now) for row in rows], next_cursor=cursor)
 
 

@@ -1,6 +1,7 @@
 """B10: keeps what is known of the certificates on each station."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cryptography import x509
@@ -302,6 +303,17 @@ def certificates_query(
         present = col(StationCertificate.installed_at).is_not(None) & col(StationCertificate.removed_at).is_(None)
         query = query.where(present if is_installed else ~present)
     return query
+
+
+def expiring_query(now: datetime, days: int) -> SelectOfScalar[StationCertificate]:
+    """What is in use on any of the caller's stations and ends within that time."""
+    return select(StationCertificate).where(
+        col(StationCertificate.not_after).is_not(None),
+        col(StationCertificate.not_after) <= now + timedelta(days=days),
+        col(StationCertificate.installed_at).is_not(None),
+        col(StationCertificate.removed_at).is_(None),
+        col(StationCertificate.revoked_at).is_(None),
+    )
 
 
 async def get_certificate(
