@@ -1,4 +1,4 @@
-"""B10: a station gets its certificate over OCPP and logs in with it: profile 2 becomes profile 3, until a revocation."""
+"""B10: a station gets its certificate over OCPP and logs in with it, from profile 2 to 3, until it is revoked."""
 
 import asyncio
 import base64
