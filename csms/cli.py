@@ -286,11 +286,12 @@ def bench_broker(
     database: Annotated[
         str | None, typer.Option(help="A scratch database's URL; a new SQLite file if left out.")
     ] = None,
+    version: Annotated[str, typer.Option(help="What the stations speak: 1.6 or 2.0.1.")] = "1.6",
 ) -> None:
     """Messages a second: the broker, validating and storing durably, against a bare WebSocket echo."""
     from csms.launch.bench import bench_broker as measure
 
-    measure(connections=connections, seconds=seconds, rounds=rounds, database=database, out=out)
+    measure(connections=connections, seconds=seconds, rounds=rounds, database=database, out=out, version=version)
 
 
 # --- the certificate authority ----------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ class Tally:
 _seconds: dict[int, bytes] = {}
 
 
-def _time_text(at_ms: int) -> bytes:
+def time_text(at_ms: int) -> bytes:
+    """A time as messages write it, its second remembered."""
     second, millisecond = divmod(at_ms, 1000)
     text = _seconds.get(second)
     if text is None:
@@ -141,7 +142,7 @@ class LoadConnection(ClientConnection):
             return
         self.sent_count += 1
         self.last_ms = max(self.last_ms + 1, time.time_ns() // 1_000_000)  # no two messages of one time: no repeats
-        self.values[b"at"] = _time_text(self.last_ms)
+        self.values[b"at"] = time_text(self.last_ms)
         self.values[b"id"] = message_id = b"%b-%d" % (self.id_prefix, self.sent_count)
         text = TEMPLATES[kind] % self.values
         self.current, self.waits_for = kind, b'[3,"%b",' % message_id
@@ -237,6 +238,8 @@ class Load:
     is_echo: bool = False
     prefix: str = "LOAD-"
     password: str | None = None
+    version: Version = Version.V16
+    station: type[LoadConnection] = LoadConnection
 
 
 async def run(load: Load) -> dict[str, Any]:
@@ -279,7 +282,7 @@ async def _connect(load: Load, tally: Tally, number: int) -> LoadConnection:
     endpoint = Endpoint(load.url, identity, None if load.password is None else load.password.encode())
     connection = await connect(
         endpoint.address,
-        subprotocols=None if load.is_echo else [Subprotocol(Version.V16)],
+        subprotocols=None if load.is_echo else [Subprotocol(load.version)],
         additional_headers=endpoint.headers,
         user_agent_header=None,
         compression=None,
@@ -287,7 +290,7 @@ async def _connect(load: Load, tally: Tally, number: int) -> LoadConnection:
         open_timeout=OPEN_TIMEOUT_S,
         ping_interval=None,
         max_size=MAX_ANSWER_BYTES,
-        create_connection=LoadConnection,
+        create_connection=load.station,
     )
     made = cast(LoadConnection, connection)
     made.prepare(tally, f"TAG{number:05d}".encode(), is_echo=load.is_echo, first_step=number % len(CYCLE))
@@ -340,10 +343,11 @@ def main(  # noqa: PLR0917 typer's options are the parameters, given by name on 
     echo: Annotated[bool, typer.Option("--echo", help="The server is a bare echo: any text is an answer.")] = False,
     prefix: Annotated[str, typer.Option(help="Identities are this and a number of five digits.")] = "LOAD-",
     password: Annotated[str | None, typer.Option(help="Basic password of all stations.")] = None,
+    version: Annotated[str, typer.Option(help="OCPP 1.6 or 2.0.1.")] = "1.6",
     report: Annotated[str, typer.Option("--json", help="File for the report, - for standard output.")] = "-",
 ) -> None:
-    """Load a CSMS with OCPP 1.6 stations in a closed loop and report rate, answer times and errors as JSON."""
-    load = Load(url, connections, duration, warmup, echo, prefix, password)
+    """Load a CSMS with stations in a closed loop and report rate, answer times and errors as JSON."""
+    load = Load(url, connections, duration, warmup, echo, prefix, password, **_spoken(version))
     result = uvloop.run(run(load))
     text = json.dumps(result, indent=2) + "\n"
     if report == "-":
@@ -351,6 +355,17 @@ def main(  # noqa: PLR0917 typer's options are the parameters, given by name on 
     else:
         Path(report).write_text(text)
     raise typer.Exit(1 if result["errors"] or not result["messages"] else 0)
+
+
+def _spoken(version: str) -> dict[str, Any]:
+    """The version and its stations, as options of `Load`. Raises typer.BadParameter."""
+    if version == "1.6":
+        return {}
+    if version != "2.0.1":
+        raise typer.BadParameter(f"Load is made of OCPP 1.6 or 2.0.1, not {version}.")
+    from simulators.load_v201 import LoadConnection201  # noqa: PLC0415 it builds on this module
+
+    return {"version": Version.V201, "station": LoadConnection201}
 
 
 if __name__ == "__main__":

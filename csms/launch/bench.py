@@ -34,7 +34,9 @@ class Measured:
     """CPU of the server process a message; only where /proc tells."""
 
 
-def bench_broker(*, connections: int, seconds: float, rounds: int, database: str | None, out: Console) -> None:
+def bench_broker(
+    *, connections: int, seconds: float, rounds: int, database: str | None, out: Console, version: str = "1.6"
+) -> None:
     """Measure and print; exit code 1 if any message was refused or lost."""
     runs: dict[str, list[Measured]] = {"echo": [], "broker": []}
     with TemporaryDirectory(prefix="csms-bench-") as folder:
@@ -42,20 +44,20 @@ def bench_broker(*, connections: int, seconds: float, rounds: int, database: str
         for number in range(1, rounds + 1):
             for name, measured in runs.items():
                 out.print(f"round {number} of {rounds}: {name} …", style="dim")
-                measured.append(_measure(name, url, Path(folder), connections, seconds))
+                measured.append(_measure(name, url, Path(folder), connections, seconds, version=version))
     _print(runs, url, connections, out)
     if any(run.errors for run in runs["broker"]):
         raise SystemExit("some messages were refused or lost; see the errors column")
 
 
-def _measure(name: str, database: str, folder: Path, connections: int, seconds: float) -> Measured:
+def _measure(name: str, database: str, folder: Path, connections: int, seconds: float, *, version: str) -> Measured:
     port = _free_port()
     with _server(name, port, database, folder) as pid:
         path = "/ocpp" if name == "broker" else ""
         command = [
             *(sys.executable, "-m", "simulators.load", "--url", f"ws://127.0.0.1:{port}{path}"),
             *("--connections", str(connections), "--duration", str(seconds), "--warmup", str(WARM_UP_S)),
-            *("--json", "-"),
+            *("--json", "-", "--version", version),
             *(["--echo"] if name == "echo" else []),
         ]
         before = _cpu_s(pid)

@@ -76,6 +76,7 @@ def _fleet(started: Running) -> Fleet:
         count=len(SITES),
         prefix=PREFIX,
         kind="ac3",
+        versions=("1.6", "2.0.1"),
         speed=CATCH_UP_SPEED,
         behind_s=PAST_S,
         habits=Habits(faults_per_hour=0.2),

@@ -10,6 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from csms.ocpp.versions import Version
+from simulators import load_v201
 from simulators.load import CYCLE, TEMPLATES, Load, run
 from tests.simulators.scripted_csms import DEADLINE_S, refuse, scripted_csms, validator
 
@@ -62,6 +63,50 @@ async def test_it_loads_a_validating_csms_in_a_closed_loop() -> None:
         assert len(set(stamps)) == len(stamps)
         assert stamps == sorted(stamps)
         assert csms.closes == [(1000, "")] * 5
+
+
+VALUES_201 = {**VALUES, b"transaction": b"0123abcd-77", b"seq_no": 5}
+
+
+@pytest.mark.parametrize("kind", load_v201.TEMPLATES)
+@pytest.mark.parametrize("version", [Version.V201, Version.V21])
+def test_every_template_of_2_0_1_is_valid(kind: str, version: Version) -> None:
+    _, _, action, payload = json.loads(load_v201.TEMPLATES[kind] % VALUES_201)
+    validator(version, f"{action}Request").validate(payload)
+
+
+def test_the_mix_of_2_0_1_is_that_of_1_6() -> None:
+    frames = [json.loads(load_v201.TEMPLATES[kind] % VALUES_201) for kind in load_v201.CYCLE]
+    assert len(frames) == len(CYCLE)
+    told = Counter(frame[3].get("triggerReason", frame[2]) for frame in frames)
+    assert told == {
+        "MeterValuePeriodic": 12, "Heartbeat": 3, "StatusNotification": 2, "Authorized": 1, "ChargingStateChanged": 1,
+        "StopAuthorized": 1,
+    }  # fmt: skip
+
+
+async def test_load_of_2_0_1_makes_whole_transactions() -> None:
+    async with scripted_csms() as csms:
+        load = Load(
+            csms.url,
+            connections=3,
+            duration_s=0.4,
+            warmup_s=0.1,
+            version=Version.V201,
+            station=load_v201.LoadConnection201,
+        )
+        report = await run(load)
+        assert report["errors"] == {}
+        assert report["messages"] > 100
+        assert set(csms.versions.values()) == {Version.V201}
+        own = [call.payload for call in csms.received if call.identity == "LOAD-00000"]
+        numbers: dict[str, list[int]] = {}
+        for payload in own:
+            if "seqNo" in payload:
+                numbers.setdefault(payload["transactionInfo"]["transactionId"], []).append(payload["seqNo"])
+        assert len(numbers) > 1
+        assert all(told == list(range(len(told))) for told in numbers.values())
+        assert len(next(iter(numbers.values()))) == 15
 
 
 async def test_refusals_are_counted_by_kind() -> None:
