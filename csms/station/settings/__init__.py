@@ -8,7 +8,7 @@ from csms.station.settings.service.changing import ChangeResult, Wish, change_se
 from csms.station.settings.service.knowledge import known_value
 from csms.station.settings.service.limits import learn
 
-NEEDS = ("station.commands", "station.device_reports", "station.information")
+NEEDS = ("platform.organisations", "station.commands", "station.device_reports", "station.information")
 __all__ = [
     "Address",
     "AttributeKind",

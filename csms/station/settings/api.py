@@ -1,24 +1,48 @@
 """S15: the settings of a station over HTTP, the same whatever version of OCPP it speaks."""
 
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Query, status
-from pydantic import BeforeValidator, Field, StringConstraints
+from fastapi import APIRouter, Body, Depends, Path, Query, Response, status
+from sqlmodel import col
 
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.device_reports import DeviceReport, ReportState, Topic, get_report, reports_query
-from csms.station.information import Station, StationDep, get_station
-from csms.station.settings.model import Setting, SettingChange
-from csms.station.settings.rules.addresses import Address
-from csms.station.settings.rules.checking import listed
-from csms.station.settings.rules.telling import names_secret
-from csms.station.settings.rules.vocabulary import VOCABULARY, common_of
-from csms.station.settings.rules.words import AttributeKind, DataType, Mutability, SettingOutcome
-from csms.station.settings.service.changing import ChangeResult, Wish, change_settings
+from csms.station.device_reports import Topic, get_report, reports_query
+from csms.station.information import StationDep, get_station
+from csms.station.settings.model import Setting, SettingChange, SettingRecommendation
+from csms.station.settings.rules.recommending import Recommended
+from csms.station.settings.rules.vocabulary import VOCABULARY
+from csms.station.settings.service.changing import Wish, change_settings
 from csms.station.settings.service.knowledge import SettingFilter, changes_query, get_setting, settings_query
-from csms.station.settings.service.refreshing import Part, Wanted, refresh
+from csms.station.settings.service.recommending import (
+    add_recommendation,
+    apply_recommended,
+    change_recommendation,
+    compare,
+    deviating_ids,
+    get_recommendation,
+    recommendations_query,
+    recommended_of,
+)
+from csms.station.settings.service.refreshing import Wanted, refresh
+from csms.station.settings.shapes import (
+    NUMBER_MAX,
+    ApplyWanted,
+    ChangesWanted,
+    CommonShown,
+    ComparisonShown,
+    ComparisonsShown,
+    RecommendationChange,
+    RecommendationShown,
+    RecommendationWanted,
+    RefreshShown,
+    RefreshWanted,
+    ResultShown,
+    ResultsShown,
+    SettingChangeShown,
+    SettingShown,
+    ValueWanted,
+)
 from csms.web import (
     CallerDep,
     Page,
@@ -26,8 +50,7 @@ from csms.web import (
     PeriodDep,
     Reading,
     RuntimeDep,
-    Shown,
-    Strict,
+    Writing,
     behind,
     may_read,
     may_write,
@@ -39,9 +62,6 @@ router = APIRouter()
 
 READING: Final = ("GetConfiguration", "GetVariables", "GetBaseReport", "GetReport", "NotifyReport")
 CHANGING: Final = ("ChangeConfiguration", "SetVariables")
-CHANGES_MAX: Final = 100
-NAMES_MAX: Final = 200
-NUMBER_MAX: Final = 10_000
 
 StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 SettingId = Annotated[Id, Path(description="the setting's id")]
@@ -49,237 +69,6 @@ Timeout = Annotated[
     float | None,
     Query(ge=1, le=300, description="seconds to wait for each answer; the installation's default if left out"),
 ]
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$"),
-    Field(
-        description=(
-            "a common name (`heartbeat_interval`, see /settings/vocabulary), a key of OCPP 1.6 (`HeartbeatInterval`), "
-            "or a variable of 2.x: `OCPPCommCtrlr.HeartbeatInterval`, `Connector#1.2.Available` (connector 2 of charge "
-            "point 1), `DeviceDataCtrlr.ItemsPerMessage[GetReport]` (with an instance)"
-        ),
-        examples=["heartbeat_interval"],
-    ),
-]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-
-def _as_text(value: object) -> object:
-    """Numbers and true or false may stand as such."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    return value
-
-
-Value = Annotated[
-    str,
-    BeforeValidator(_as_text, json_schema_input_type=str | bool | int | float),
-    StringConstraints(max_length=2500, pattern=r"^[^\x00]*$"),
-    Field(description="as text; a number, true or false may stand as such", examples=["300"]),
-]
-
-
-class AttributeShown(Shown):
-    """One attribute of a variable."""
-
-    attribute: AttributeKind
-    value: str | None
-    mutability: Mutability | None
-    is_persistent: bool | None
-    is_constant: bool | None
-
-
-class SettingShown(Shown):
-    """A setting as the station last told it."""
-
-    id: Id
-    station_id: str = Field(description="the station's OCPP identity", examples=["CP-0001"])
-    name: str = Field(examples=["OCPPCommCtrlr.HeartbeatInterval"])
-    common_name: str | None = Field(description="its name whatever the station speaks", examples=["heartbeat_interval"])
-    meaning: str | None = Field(description="in words, where it is known", examples=["Time between heartbeats"])
-    component: str | None = Field(description="null in OCPP 1.6")
-    component_instance: str | None
-    charge_point_number: int | None = Field(description="null: of the station as a whole")
-    connector_number: int | None
-    variable: str
-    variable_instance: str | None
-    value: str | None = Field(description="the actual value; null where none was told, and always of secrets")
-    attributes: list[AttributeShown] = Field(description="all attributes, `actual` first")
-    mutability: Mutability | None = Field(description="of the actual value; null: not known")
-    is_secret: bool = Field(description="the value is never shown")
-    is_unknown: bool = Field(description="the station says that it has no such setting")
-    data_type: DataType | None
-    unit: str | None
-    min_limit: float | None
-    max_limit: float | None
-    allowed_values: list[str] | None
-    max_elements: int | None
-    can_be_monitored: bool | None
-    read_at: datetime | None = Field(description="when the station last told of it")
-    changed_at: datetime | None = Field(description="when the station last took a value from here")
-    changed_by: str | None
-    reboot_required: bool = Field(description="a new value waits for the next restart")
-    value_after_reboot: str | None
-
-    @classmethod
-    def of(cls, setting: Setting, station: Station) -> Self:
-        common = common_of(setting.key)
-        more: dict[str, Any] = {
-            "station_id": station.identity,
-            "common_name": common.name if common else None,
-            "meaning": common.meaning if common else None,
-            "data_type": setting.data_type or (common.data_type if common else None),
-            "unit": setting.unit or (common.unit if common else None),
-            "allowed_values": None if setting.values_list is None else listed(setting.values_list),
-            "attributes": _attributes(setting),
-            "reboot_required": setting.reboot_required_since is not None,
-        }
-        return cls.model_validate(setting.model_dump() | more)
-
-
-def _attributes(setting: Setting) -> list[AttributeShown]:
-    actual = {name: getattr(setting, name) for name in ("value", "mutability", "is_persistent", "is_constant")}
-    every = {AttributeKind.ACTUAL: actual, **(setting.attributes or {})}
-    empty = dict.fromkeys(actual)
-    return [AttributeShown.model_validate({"attribute": kind, **empty, **told}) for kind, told in every.items()]
-
-
-class ComponentWanted(Strict):
-    """A component of OCPP 2.x, or one of its variables."""
-
-    component: Word = Field(examples=["OCPPCommCtrlr"])
-    component_instance: Word | None = None
-    charge_point_number: int | None = Field(None, ge=0, le=NUMBER_MAX)
-    connector_number: int | None = Field(None, ge=0, le=NUMBER_MAX)
-    variable: Word | None = Field(None, description="left out: all variables of the component")
-    variable_instance: Word | None = None
-
-    def part(self) -> Part:
-        return Part(
-            Address(
-                self.variable or "",
-                self.component,
-                self.component_instance,
-                self.charge_point_number,
-                self.connector_number,
-                self.variable_instance,
-            )
-        )
-
-
-class RefreshWanted(Strict):
-    """What to read; without anything, all settings."""
-
-    scope: Literal["all", "configuration", "summary"] = Field(
-        "all",
-        description="2.x: the full inventory, what can be configured, or what is wrong; OCPP 1.6 always tells all",
-    )
-    names: list[Name] = Field(default_factory=list, max_length=NAMES_MAX, description="only these settings")
-    components: list[ComponentWanted] = Field(
-        default_factory=list, max_length=NAMES_MAX, description="2.x: only these components or variables"
-    )
-    criteria: list[Literal["active", "available", "enabled", "problem"]] = Field(
-        default_factory=list, max_length=4, description="2.x: only components in one of these states"
-    )
-
-
-class RefreshShown(Shown):
-    """A refresh and what came of it."""
-
-    id: Id
-    station_id: str = Field(examples=["CP-0001"])
-    scope: str = Field(description="all, configuration, summary, names, chosen; of raw commands OCPP's own word")
-    state: ReportState
-    requested_at: datetime
-    requested_by: str
-    part_count: int = Field(description="parts that came; 0 where the answer itself held the settings")
-    item_count: int = Field(description="settings that were told")
-    ended_at: datetime | None
-    detail: str | None = Field(description="why it is not complete, or which settings the station does not have")
-
-    @classmethod
-    def of(cls, report: DeviceReport, identity: str) -> Self:
-        more = {"station_id": identity, "state": report.state, "part_count": len(report.parts)}
-        return cls.model_validate(report.model_dump() | more)
-
-
-class ChangeWanted(Strict):
-    """A setting and the value that it shall have."""
-
-    name: Name
-    value: Value
-    attribute: AttributeKind = Field(AttributeKind.ACTUAL, description="OCPP 1.6 has `actual` alone")
-
-
-class ChangesWanted(Strict):
-    """Settings to change; nothing is sent if one of them cannot be right."""
-
-    changes: list[ChangeWanted] = Field(min_length=1, max_length=CHANGES_MAX)
-
-
-class ValueWanted(Strict):
-    """The value that a setting shall have."""
-
-    value: Value
-    attribute: AttributeKind = AttributeKind.ACTUAL
-
-
-class ResultShown(Shown):
-    """What came of changing one setting."""
-
-    name: str = Field(description="as you wrote it", examples=["heartbeat_interval"])
-    setting: str = Field(description="as the station calls it", examples=["OCPPCommCtrlr.HeartbeatInterval"])
-    attribute: AttributeKind
-    value: str | None = Field(description="what was asked for; null for a secret")
-    outcome: SettingOutcome
-    detail: str = Field(description="in words", examples=["the station has taken the value"])
-    command_id: Id | None = Field(description="the command log's entry, if one was sent")
-
-    @classmethod
-    def of(cls, result: ChangeResult) -> Self:
-        return cls(
-            name=result.wish.name,
-            setting=result.address.name,
-            attribute=result.wish.attribute,
-            value=None if names_secret(result.address) else result.wish.value,
-            outcome=result.outcome,
-            detail=result.detail,
-            command_id=result.command_id,
-        )
-
-
-class ResultsShown(Shown):
-    """What came of each change, in their order."""
-
-    results: list[ResultShown]
-
-
-class SettingChangeShown(Shown):
-    """An entry of the history."""
-
-    id: Id
-    name: str
-    attribute: AttributeKind
-    at: datetime
-    old_value: str | None
-    new_value: str | None = Field(description="what was asked for, or seen; null for a secret")
-    outcome: SettingOutcome
-    reason: str | None = Field(description="the station's own words")
-    changed_by: str | None = Field(description="null: not changed from here, only seen")
-    command_id: Id | None
-
-
-class CommonShown(Shown):
-    """A setting that has one name whatever the station speaks."""
-
-    name: str = Field(examples=["heartbeat_interval"])
-    meaning: str
-    key: str | None = Field(description="in OCPP 1.6", examples=["HeartbeatInterval"])
-    variable: str | None = Field(description="in OCPP 2.x", examples=["OCPPCommCtrlr.HeartbeatInterval"])
-    data_type: DataType
-    unit: str | None
 
 
 async def _filter(
@@ -313,17 +102,78 @@ async def list_common() -> list[CommonShown]:
 
 
 @router.get(
+    "/settings/recommendations",
+    dependencies=[may_read()],
+    summary="Values that your stations should have",
+)
+async def list_recommendations(work: Reading, page: PageDep) -> Page[RecommendationShown]:
+    """By name."""
+    rows, cursor = await page_of(work, recommendations_query(), page, by=SettingRecommendation.key, descending=False)
+    return Page(items=[RecommendationShown.model_validate(row) for row in rows], next_cursor=cursor)
+
+
+@router.post(
+    "/settings/recommendations",
+    status_code=status.HTTP_201_CREATED,
+    dependencies=_CAN_CHANGE,
+    responses={
+        409: {"description": "there is one for the same setting and stations, or there are too many"},
+        422: {"description": "a secret, or a value that no station would take"},
+    },
+    summary="Recommend a value",
+)
+async def create_recommendation(work: Writing, body: RecommendationWanted) -> RecommendationShown:
+    """For all stations, or those of a vendor or model. Nothing is sent; stations that have another value deviate."""
+    wanted = Recommended(body.name, body.value, body.vendor, body.model)
+    return RecommendationShown.model_validate(await add_recommendation(work, wanted, body.comment))
+
+
+@router.patch(
+    "/settings/recommendations/{recommendation_id}",
+    dependencies=_CAN_CHANGE,
+    summary="Change a recommended value",
+)
+async def update_recommendation(
+    recommendation_id: Annotated[Id, Path()], work: Writing, body: RecommendationChange
+) -> RecommendationShown:
+    """Its setting and stations stay; delete it and make another for those."""
+    row = await get_recommendation(work, recommendation_id)
+    await change_recommendation(work, row, body.value, body.comment)
+    return RecommendationShown.model_validate(row)
+
+
+@router.delete(
+    "/settings/recommendations/{recommendation_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=_CAN_CHANGE,
+    summary="Recommend it no longer",
+)
+async def delete_recommendation(recommendation_id: Annotated[Id, Path()], work: Writing) -> Response:
+    """Stations keep the values that they have."""
+    await work.session.delete(await get_recommendation(work, recommendation_id))
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+@router.get(
     "/stations/{station_id}/settings",
     dependencies=[may_read()],
     openapi_extra=behind(*READING),
     summary="The settings of a station as it last told them",
 )
 async def list_settings(
-    station: StationDep, work: Reading, page: PageDep, wanted: Annotated[SettingFilter, Depends(_filter)]
+    station: StationDep,
+    work: Reading,
+    page: PageDep,
+    wanted: Annotated[SettingFilter, Depends(_filter)],
+    deviates: Annotated[bool | None, Query(description="only what is another than recommended, or as it is")] = None,
 ) -> Page[SettingShown]:
     """By name. Nothing here? Then they were never read: POST …/settings/refreshes."""
-    rows, cursor = await page_of(work, settings_query(station, wanted), page, by=Setting.key, descending=False)
-    return Page(items=[SettingShown.of(row, station) for row in rows], next_cursor=cursor)
+    query = settings_query(station, wanted)
+    if deviates is not None:
+        query = query.where(col(Setting.id).in_(await deviating_ids(work, station, is_deviating=deviates)))
+    rows, cursor = await page_of(work, query, page, by=Setting.key, descending=False)
+    recommended = await recommended_of(work, station)
+    return Page(items=[SettingShown.of(row, station, recommended) for row in rows], next_cursor=cursor)
 
 
 @router.patch(
@@ -387,6 +237,36 @@ async def show_refresh(refresh_id: Annotated[Id, Path()], station: StationDep, w
 
 
 @router.get(
+    "/stations/{station_id}/settings/recommendations",
+    dependencies=[may_read()],
+    summary="Recommended values beside those that the station has",
+)
+async def list_comparisons(station: StationDep, work: Reading) -> ComparisonsShown:
+    """Those for its vendor and model hold before those for all. Compared with what it last told: refresh it first."""
+    return ComparisonsShown(items=[ComparisonShown.of(one) for one in await compare(work, station)])
+
+
+@router.post(
+    "/stations/{station_id}/settings/recommendations/apply",
+    dependencies=_CAN_CHANGE,
+    responses=_PROBLEMS,
+    openapi_extra=behind(*CHANGING),
+    summary="Give the station the recommended values that it does not have",
+)
+async def apply_recommendations(
+    station_id: StationId,
+    runtime: RuntimeDep,
+    caller: CallerDep,
+    body: Annotated[ApplyWanted | None, Body()] = None,
+    timeout_s: Timeout = None,
+) -> ResultsShown:
+    """Those that deviate, and those whose value is not known. What this station would not take is `not_sent`."""
+    names = body.names if body else None
+    results = await apply_recommended(runtime, caller, station_id, names, timeout_s=timeout_s)
+    return ResultsShown(results=[ResultShown.of(result) for result in results])
+
+
+@router.get(
     "/stations/{station_id}/settings/changes",
     dependencies=[may_read()],
     openapi_extra=behind(*CHANGING),
@@ -408,7 +288,8 @@ async def list_changes(
 )
 async def show_setting(setting_id: SettingId, station: StationDep, work: Reading) -> SettingShown:
     """As the station last told it."""
-    return SettingShown.of(await get_setting(work, station, setting_id), station)
+    setting = await get_setting(work, station, setting_id)
+    return SettingShown.of(setting, station, await recommended_of(work, station))
 
 
 @router.put(

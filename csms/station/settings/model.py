@@ -113,4 +113,25 @@ class SettingChange(Owned, table=True):
     command_id: int | None = Field(default=None, sa_type=BigInt)
 
 
+class SettingRecommendation(Owned, table=True):
+    """A value that stations of an organisation should have: all, or those of a make."""
+
+    __tablename__ = "setting_recommendation"
+    __table_args__ = (UniqueConstraint("organisation_id", "key", "make", name="uq_setting_recommendation"),)
+
+    name: str
+    """As people name settings: the common name, a 1.6 key or `Component.Variable`."""
+    key: str
+    """The name in small letters."""
+    vendor: str | None = None
+    """None: of any."""
+    model: str | None = None
+    make: str
+    """Vendor and model in small letters, so that there is one value for the same stations."""
+    value: str
+    comment: str = ""
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+    changed_by: str
+
+
 KEPT = (Kept(SettingChange, "history_kept_days"),)
