@@ -59,7 +59,9 @@ places = st.none() | st.integers(0, 9)
 
 
 @given(st.tuples(words, words, st.none() | words, st.none() | words, places, places))
-def test_a_name_means_what_it_was_made_of(parts: tuple[str, str, str | None, str | None, int | None, int | None]) -> None:
+def test_a_name_means_what_it_was_made_of(
+    parts: tuple[str, str, str | None, str | None, int | None, int | None],
+) -> None:
     component, variable, component_instance, variable_instance, evse, connector = parts
     place = connector if evse is not None else None
     address = Address(variable, component, component_instance, evse, place, variable_instance)

@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "6ffc25915121"
-down_revision = "d56fc0fc25eb"
+down_revision = "f6369e12e4cd"
 branch_labels = None
 depends_on = None
 
