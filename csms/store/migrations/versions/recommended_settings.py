@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, UtcDateTime
 
 revision = "6ffc25915121"
-down_revision = "f6369e12e4cd"
+down_revision = "8fd5f0930ce5"
 branch_labels = None
 depends_on = None
 
