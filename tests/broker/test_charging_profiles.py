@@ -128,7 +128,7 @@ async def test_a_profile_of_a_charge_prevails_and_ends_with_it(sit: Sit, runtime
         assert (limits["current_a"], limits["transaction_id"]) == (21.4, transaction_id)
         assert limits["because"]["charging_profile_id"] == shown["id"]
         await stop(desk, transaction_id)
-        await runtime.outbox.deliver_due()
+        await settle(runtime)
         assert (await desk.states())[shown["profile_id"]] == "ended"
         assert (await desk.limits())["current_a"] == 10
 
@@ -264,7 +264,7 @@ async def test_a_profile_that_comes_with_a_remote_start_is_for_its_charge(
         await desk.do(desk.api.post(f"{URL}/commands/{action}", json=body))
         assert (await desk.limits())["power_w"] is None
         transaction_id = await start(desk)
-        await runtime.outbox.deliver_due()
+        await settle(runtime)
         (item,) = (await desk.api.get(PROFILES)).json()["items"]
         assert (item["state"], item["transaction_id"]) == ("accepted", transaction_id)
         assert (await desk.limits())["power_w"] == 7400.5

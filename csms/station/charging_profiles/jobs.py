@@ -7,9 +7,9 @@ from csms.outbox import Consumer, Event
 from csms.runtime import Runtime
 from csms.station.charging_profiles.service.ending import (
     ROWS_PER_RUN,
-    charge_ended,
-    charge_started,
+    bind_to_charges,
     end_overdue,
+    end_with_charges,
     forget_old,
     forget_station,
 )
@@ -22,8 +22,10 @@ async def _deleted(work: Work, event: Event) -> None:
 
 
 async def settle(runtime: Runtime) -> None:
-    async with runtime.store.writing() as work:
-        await end_overdue(work)
+    """What charges and time decide. Nothing that is in force waits for it: only the states do."""
+    for act in (bind_to_charges, end_with_charges, end_overdue):
+        async with runtime.store.writing() as work:
+            await act(work)
 
 
 async def forget(runtime: Runtime) -> None:
@@ -35,11 +37,7 @@ async def forget(runtime: Runtime) -> None:
 
 
 JOBS = (
-    Job("charging_profiles.settle", every_s=60, run=settle),
+    Job("charging_profiles.settle", every_s=10, run=settle),
     Job("charging_profiles.forget", every_s=6 * 3600, run=forget),
 )
-CONSUMERS = (
-    Consumer("charging_profiles.charge_started", frozenset({"charge_started"}), charge_started),
-    Consumer("charging_profiles.charge_stopped", frozenset({"charge_stopped"}), charge_ended),
-    Consumer("charging_profiles.station_deleted", frozenset({"station_deleted"}), _deleted),
-)
+CONSUMERS = (Consumer("charging_profiles.station_deleted", frozenset({"station_deleted"}), _deleted),)

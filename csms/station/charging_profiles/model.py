@@ -40,6 +40,8 @@ class ProfileState(StrEnum):
 INSTALLED = (ProfileState.ACCEPTED, ProfileState.REPORTED)
 """States in which the station has the profile."""
 _INSTALLED = text("state IN ('accepted', 'reported')")
+_SENT = text("state = 'sent'")
+_OF_A_CHARGE = text("state IN ('accepted', 'reported') AND purpose = 'transaction'")
 
 
 class ReportState(StrEnum):
@@ -60,6 +62,14 @@ class ChargingProfile(Owned, table=True):
     __tablename__ = "charging_profile"
     __table_args__ = (
         Index("ix_charging_profile_station", "station_id", "id"),
+        Index(
+            "ix_charging_profile_of_a_charge",
+            "station_id",
+            "transaction_id",
+            postgresql_where=_OF_A_CHARGE,
+            sqlite_where=_OF_A_CHARGE,
+        ),
+        Index("ix_charging_profile_sent", "state_at", postgresql_where=_SENT, sqlite_where=_SENT),
         Index("ix_charging_profile_installed", "station_id", postgresql_where=_INSTALLED, sqlite_where=_INSTALLED),
     )
 

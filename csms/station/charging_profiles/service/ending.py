@@ -3,12 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, update
+from sqlalchemy import and_, delete, text, update
 from sqlmodel import col, select
 
 from csms.ids import new_id
-from csms.outbox import Event
-from csms.station.charge_logs import ChargeLog
+from csms.station.charge_logs import ChargeLog, ChargeState
 from csms.station.charging_profiles.model import (
     INSTALLED,
     ChargingLimit,
@@ -18,7 +17,7 @@ from csms.station.charging_profiles.model import (
     ProfileReport,
     ProfileState,
 )
-from csms.station.charging_profiles.rules.profile import WHOLE_STATION, Purpose
+from csms.station.charging_profiles.rules.profile import WHOLE_STATION
 from csms.station.charging_profiles.service.known import transaction_of
 from csms.station.charging_profiles.service.storing import START_WAIT
 from csms.store import Work
@@ -26,62 +25,64 @@ from csms.store import Work
 ANSWER_WAIT: Final = timedelta(minutes=15)
 """A profile that was sent and of which nothing was heard for so long is uncertain."""
 ROWS_PER_RUN: Final = 1000
+_IS_INSTALLED: Final = text("charging_profile.state IN ('accepted', 'reported')")
+_OF_A_CHARGE: Final = text(f"{_IS_INSTALLED} AND charging_profile.purpose = 'transaction'")
+_IS_SENT: Final = text("charging_profile.state = 'sent'")
+"""Spelt out, so that the partial indexes are used."""
 
 
-async def _charge_of(work: Work, event: Event) -> ChargeLog | None:
-    log_id = event.data.get("charge_log_id")
-    return await work.session.get(ChargeLog, int(log_id)) if isinstance(log_id, str) and log_id.isdigit() else None
-
-
-async def charge_ended(work: Work, event: Event) -> None:
-    """A profile for one charge ends with it (1.6, 3.13.1; 2.0.1 K01.FR.27)."""
-    log = await _charge_of(work, event)
-    if log is None:
-        return
-    await work.session.exec(
-        update(ChargingProfile)
-        .where(
-            col(ChargingProfile.station_id) == log.station_id,
-            col(ChargingProfile.transaction_id) == transaction_of(log),
-            col(ChargingProfile.state).in_(INSTALLED),
-        )
-        .values(state=ProfileState.ENDED, state_at=work.now, reason="the charge has ended")
+async def end_with_charges(work: Work) -> int:
+    """A profile for one charge ends with it (1.6, 3.13.1; 2.0.1 K01.FR.27); returns how many did."""
+    row, log = ChargingProfile, ChargeLog
+    query = (
+        select(row)
+        .join(log, (col(log.station_id) == row.station_id) & (col(log.transaction_id) == row.transaction_id))
+        .where(_OF_A_CHARGE, log.state != ChargeState.RUNNING)
+        .limit(ROWS_PER_RUN)
     )
+    found = (await work.session.exec(query)).all()
+    for one in found:
+        one.state, one.state_at, one.reason = ProfileState.ENDED, work.now, "the charge has ended"
+    return len(found)
 
 
-async def charge_started(work: Work, event: Event) -> None:
-    """A profile that came with a remote start is for the charge that now begins."""
-    log = await _charge_of(work, event)
-    if log is None:
-        return
-    query = select(ChargingProfile).where(
-        ChargingProfile.station_id == log.station_id,
-        ChargingProfile.purpose == Purpose.TRANSACTION,
-        col(ChargingProfile.transaction_id).is_(None),
-        col(ChargingProfile.state).in_(INSTALLED),
-        col(ChargingProfile.charge_point_number).in_((log.charge_point_number, WHOLE_STATION)),
-        ChargingProfile.state_at >= log.received_at - START_WAIT,
+async def bind_to_charges(work: Work) -> int:
+    """A profile that came with a remote start belongs to the charge that then began; returns how many were bound."""
+    row = ChargingProfile
+    query = select(row).where(_OF_A_CHARGE, col(row.transaction_id).is_(None))
+    bound = 0
+    for one in (await work.session.exec(query.order_by(col(row.id)).limit(ROWS_PER_RUN))).all():
+        log = await _begun_after(work, one)
+        if log is not None:
+            one.transaction_id, one.charge_point_number = transaction_of(log), log.charge_point_number
+            bound += 1
+    return bound
+
+
+async def _begun_after(work: Work, row: ChargingProfile) -> ChargeLog | None:
+    """The first charge there since the station agreed to the remote start."""
+    query = select(ChargeLog).where(
+        ChargeLog.station_id == row.station_id,
+        ChargeLog.received_at >= row.state_at,
+        ChargeLog.received_at <= row.state_at + START_WAIT,
     )
-    for row in await work.session.exec(query):
-        row.transaction_id, row.charge_point_number = transaction_of(log), log.charge_point_number
+    if row.charge_point_number != WHOLE_STATION:
+        query = query.where(ChargeLog.charge_point_number == row.charge_point_number)
+    return (await work.session.exec(query.order_by(col(ChargeLog.id)).limit(1))).first()
 
 
 async def end_overdue(work: Work) -> int:
     """Settle what time alone decides; returns how many rows changed."""
     row, now = ChargingProfile, work.now
-    is_installed = col(row.state).in_(INSTALLED)
     rules = (
-        (is_installed & (col(row.valid_to) <= now), ProfileState.ENDED, "its validity is over"),
+        (and_(_IS_INSTALLED, col(row.valid_to) <= now), ProfileState.ENDED, "its validity is over"),
         (
-            is_installed
-            & (col(row.purpose) == Purpose.TRANSACTION)
-            & col(row.transaction_id).is_(None)
-            & (col(row.state_at) < now - START_WAIT),
+            and_(_OF_A_CHARGE, col(row.transaction_id).is_(None), col(row.state_at) < now - START_WAIT),
             ProfileState.ENDED,
             "no charge began with it",
         ),
         (
-            (col(row.state) == ProfileState.SENT) & (col(row.state_at) < now - ANSWER_WAIT),
+            and_(_IS_SENT, col(row.state_at) < now - ANSWER_WAIT),
             ProfileState.UNCERTAIN,
             "no answer was stored; refresh the list, or send it again",
         ),
