@@ -357,3 +357,14 @@ def test_a_thousand_periods_on_a_hundred_levels_take_little_time() -> None:
     ]
     curve = calculate(Site(many), length=7 * DAY_S)
     assert len(curve) == 1000
+
+
+def test_of_equal_levels_the_charge_points_own_goes_first_and_then_the_newest() -> None:
+    def site(*levels: tuple[int, float]) -> Site:
+        return Site(
+            [Installed(place, profile(Purpose.DEFAULT, (0, limit)), i) for i, (place, limit) in enumerate(levels)]
+        )
+
+    assert points(calculate(site((1, 6), (0, 16), (0, 20)))) == [(0, 6)]
+    assert points(calculate(site((0, 16), (0, 20)))) == [(0, 20)]
+    assert points(calculate(site((1, 20), (1, 8)))) == [(0, 8)]
