@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "37a33c785978"
-down_revision = "9bc137bcf155"
+down_revision = "6ffc25915121"
 branch_labels = None
 depends_on = None
 
