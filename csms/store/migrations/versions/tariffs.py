@@ -9,7 +9,7 @@ from alembic import op
 from csms.store.table import BigInt, Json, UtcDateTime
 
 revision = "71543d55d912"
-down_revision = "8fd5f0930ce5"
+down_revision = "37a33c785978"
 branch_labels = None
 depends_on = None
 
