@@ -11,17 +11,22 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final, TypeVar
 
+import structlog
 from sqlmodel import Field, col, select
 
 from csms.exceptions import NotFound, TooLarge, Unavailable
 from csms.store import BigInt, Owned, Store, UtcDateTime, Work
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """What is left to the rest of the machine: the database may lie on the same disk."""
@@ -31,6 +36,15 @@ _WRITE_BYTES: Final = 256 * 1024
 _MEASURE_EVERY_S: Final = 60.0
 _SWEEP_ROWS: Final = 200
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
+
+
+async def _on_disk(act: Callable[..., T], *args: Any) -> T:
+    """Do it in a thread. Raises Unavailable for what the disk refuses: full, read-only, gone."""
+    try:
+        return await asyncio.to_thread(act, *args)
+    except OSError as error:
+        log.exception("files cannot be written")
+        raise Unavailable(f"files cannot be written now ({error.strerror or type(error).__name__})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,7 @@ class Part:
     async def _flush(self) -> None:
         data, self._buffer = bytes(self._buffer), bytearray()
         await self._blobs.reserve(len(data))
-        await asyncio.to_thread(self._append, data)
+        await _on_disk(self._append, data)
 
     def _append(self, data: bytes) -> None:
         if self._file is None:
@@ -82,7 +96,7 @@ class Part:
     async def keep(self) -> Blob:
         """Make the file durable and visible; call it once, when everything has been written."""
         await self._flush()
-        await asyncio.to_thread(self._finish)
+        await _on_disk(self._finish)
         return Blob(self._key, self.size_bytes, self._sha256.hexdigest(), self._md5.hexdigest())
 
     def _finish(self) -> None:
@@ -141,7 +155,7 @@ class Blobs:
         """Raises Unavailable where so many bytes more would pass the quota or fill the disk."""
         now = time.monotonic()
         if self._measured_at is None or now - self._measured_at > _MEASURE_EVERY_S:
-            self._used_bytes = await asyncio.to_thread(self._measure)
+            self._used_bytes = await _on_disk(self._measure)
             self._measured_at = now
         self._used_bytes += size_bytes
         if self._used_bytes > self._bytes_max:

@@ -79,6 +79,13 @@ async def test_all_files_together_keep_to_the_quota(blobs: Blobs) -> None:
     assert await put(blobs, b"x" * 700_000) in names(blobs)
 
 
+@pytest.mark.robustness(32)
+async def test_a_disk_that_refuses_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "files").write_text("no folder")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        await put(Blobs(tmp_path / "files", bytes_max=1_000_000), b"x")
+
+
 def test_only_so_many_files_are_under_way(blobs: Blobs) -> None:
     with blobs.transfer(), blobs.transfer(), pytest.raises(Unavailable), blobs.transfer():
         pytest.fail("a third had a seat")
