@@ -13,6 +13,7 @@ from csms.config import UnknownStations
 from csms.ids import new_id
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import Registration
+from csms.station.charge_logs import ChargeEvent, ChargeLog
 from csms.station.charge_points import ChargePoint, Connector
 from csms.station.communication_logs import Frame
 from csms.station.information import Station, stations_by_identity
@@ -146,3 +147,42 @@ async def test_every_exchange_is_in_the_communication_log(bench: Bench, version:
     assert frame.request is not None
     assert "PowerUp" in frame.request
     assert "Accepted" in (frame.answer or "")
+
+
+@pytest.mark.feature("B7", "B8")
+@pytest.mark.ocpp("2.x TransactionEvent", "2.x MeterValues")
+@pytest.mark.robustness(33)
+async def test_an_odd_transaction_over_the_wire_is_kept_once(bench: Bench, version: Version) -> None:
+    """Unknown words, a missing number, text for a number, a time without zone, a reconnect without a boot."""
+    started = {
+        "eventType": "Started",
+        "timestamp": "2026-01-01T00:00:00",
+        "triggerReason": "VendorButton",
+        "seqNo": "0",
+        "transactionInfo": {"transactionId": "T-1", "chargingState": "Napping"},
+        "evse": {"id": 1},
+        "meterValue": [{"timestamp": "2026-01-01T00:00:00", "sampledValue": [{"value": "1000.0"}]}],
+        "vendorField": {"x": 1},
+    }
+    values = [{"timestamp": "2026-01-01T00:05:00Z", "sampledValue": [{"value": 1400, "unitOfMeasure": {"unit": "Wh"}}]}]
+    ended = {
+        "eventType": "Ended",
+        "timestamp": "2026-01-01T00:10:00Z",
+        "triggerReason": "EVDeparted",
+        "transactionInfo": {"transactionId": "T-1", "stoppedReason": "Whim"},
+        "meterValue": [{"timestamp": "2026-01-01T00:10:00Z", "sampledValue": [{"value": 2000.0}]}],
+    }
+    async with bench.station(subprotocols=[version]) as client:
+        await boot(client)
+        assert (await call(client, "TransactionEvent", **started))[0] == 3
+    await bench.closed()
+    async with bench.station(subprotocols=[version]) as client:
+        assert (await call(client, "TransactionEvent", **started))[0] == 3
+        assert (await call(client, "MeterValues", evseId=1, meterValue=values))[2] == {}
+        for _ in range(2):
+            assert (await call(client, "TransactionEvent", **ended))[2] == {}
+    async with bench.store.reading() as work:
+        (log,) = (await work.session.exec(select(ChargeLog))).all()
+        events = (await work.session.exec(select(ChargeEvent))).all()
+    assert (log.state, log.energy_wh, log.stop_reason) == ("finished", 1000, "Other")
+    assert [one.trigger_reason for one in events] == ["VendorButton", "EVDeparted"]

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from csms.ocpp.schema import schema_of
+from csms.ocpp.versions import VERSIONS_2, Version
 from csms.station.logs import Level, describe
 from csms.station.logs.rules import Exchange
 
@@ -134,3 +136,36 @@ def test_odd_payloads_have_words_too(name: str, odd: Any) -> None:
         assert told(action, {"idTokenInfo": odd, "status": odd}, **{name: odd, "eventType": "Ended"})[0]
     for action in ("Reset", "GetTransactionStatus", "RequestStartTransaction", "CostUpdated", "UnlockConnector"):
         assert asked(action, {"ongoingIndicator": odd, "messagesInQueue": odd}, **{name: odd})
+
+
+@pytest.mark.parametrize("version", VERSIONS_2)
+@pytest.mark.parametrize(
+    "action",
+    [
+        "ChangeAvailability",
+        "DataTransfer",
+        "RequestStartTransaction",
+        "RequestStopTransaction",
+        "Reset",
+        "UnlockConnector",
+    ],
+)
+def test_every_status_has_words(action: str, version: Version) -> None:
+    statuses = schema_of(version, action, "response")["properties"]["status"]["enum"]
+    texts = [asked(action, {"status": status}) for status in statuses]
+    assert len(set(texts)) == len(statuses)
+    assert not [text for text in texts if "«" in text or f"do {action}" in text]
+
+
+@pytest.mark.parametrize("version", VERSIONS_2)
+def test_every_reason_state_and_start_of_the_standard_has_words(version: Version) -> None:
+    info = schema_of(version, "TransactionEvent", "request")["properties"]["transactionInfo"]["properties"]
+    for reason in info["stoppedReason"]["enum"]:
+        assert "«" not in event("Ended", info={"stoppedReason": reason})[0]
+    for state in info["chargingState"]["enum"]:
+        assert event("Updated", info={"chargingState": state})[0] != "Charge f9a3c1d2… goes on."
+    for reason in schema_of(version, "BootNotification", "request")["properties"]["reason"]["enum"]:
+        started = told("BootNotification", {"status": "Accepted"}, reason=reason)[0]
+        assert started.startswith("The station started (") is (reason == "Unknown")
+    for word in schema_of(version, "StatusNotification", "request")["properties"]["connectorStatus"]["enum"]:
+        assert "«" not in told("StatusNotification", connectorStatus=word, evseId=1)[0]

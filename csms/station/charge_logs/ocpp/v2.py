@@ -26,7 +26,7 @@ _KINDS: Final[Mapping[str, EventKind]] = {
     "Ended": EventKind.ENDED,
 }
 _STORED_ELSEWHERE: Final = frozenset(
-    {"costDetails", "eventType", "idToken", "meterValue", "offline", "seqNo", "timestamp", "triggerReason"}
+    {"costDetails", "eventType", "evse", "idToken", "meterValue", "offline", "seqNo", "timestamp", "triggerReason"}
 )
 _OF_THE_WHOLE: Final = ("costDetails", "customData", "evseSleep", "preconditioningStatus")
 _INFO_OF_THE_WHOLE: Final = ("customData", "operationMode", "tariffId", "transactionLimit")

@@ -220,10 +220,10 @@ async def _apply(
     _note_told(event, step)
     _note_number(event, step)
     _note_event(work, station, event, step.transaction, answer)
+    if event.whole:
+        await _note_whole(work, event, step)
     transaction = with_meter_start(work, _noted(work, event, step), samples)
     remember(work, memory, transaction)
-    if event.whole:
-        await _note_whole(work, transaction, event, is_begun=step.is_begun)
     if step.is_begun:
         tell_started(work, station, transaction, step.verdict)
     if event.kind is EventKind.ENDED:
@@ -365,14 +365,16 @@ def _noted(work: Work, event: TransactionEvent, step: _Step) -> Transaction:
     return replace(before, flags=flags, charging_state=state)
 
 
-async def _note_whole(work: Work, transaction: Transaction, event: TransactionEvent, *, is_begun: bool) -> None:
-    """Merge into what was told before; only few stations tell such things, and seldom."""
-    before: dict[str, Any] = {}
-    if not is_begun:
-        query = select(ChargeLog.details).where(ChargeLog.id == transaction.id)
-        before = dict((await work.session.exec(query)).first() or {})
-    if (before | event.whole) != before:
-        work.change(ChargeLog, transaction.id, details=before | event.whole)
+async def _note_whole(work: Work, event: TransactionEvent, step: _Step) -> None:
+    """Merge into what was told before, which is read once if it is not in memory."""
+    before: dict[str, Any] | None = step.transaction.told.get("details")
+    if before is None:
+        query = select(ChargeLog.details).where(ChargeLog.id == step.transaction.id)
+        before = {} if step.is_begun else dict((await work.session.exec(query)).first() or {})
+    after = before | event.whole
+    if after != before:
+        step.columns["details"] = after
+    step.transaction = replace(step.transaction, told=step.transaction.told | {"details": after})
 
 
 # Started and Updated

@@ -188,6 +188,13 @@ _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
     ),
     ("DataTransfer", "UnknownVendorId"): (Level.WARNING, "it does not know this vendor", None, None),
     ("DataTransfer", "UnknownMessageId"): (Level.WARNING, "it does not know this message of the vendor", None, None),
+    ("UnlockConnector", "OngoingAuthorizedTransaction"): (
+        Level.WARNING,
+        "it will not",
+        "A charge is running there.",
+        "Stop the charge first.",
+    ),
+    ("UnlockConnector", "UnknownConnector"): (Level.WARNING, "it has no such connector", None, None),
     ("RequestStartTransaction", "Accepted"): (
         Level.INFO,
         "it will try",
