@@ -36,6 +36,10 @@ from csms.store import Work
 
 log = structlog.get_logger(__name__)
 
+LOGGED_REFUSALS_PER_MINUTE = 300
+TOLD_TRIES_PER_MINUTE = 1
+"""History rows and events of one identity of which too many passwords are tried."""
+
 Known = tuple[Station, Sequence[Candidate]]
 """A registered station, and the new passwords that may hold beside its own."""
 RETRY_AFTER_S = (5, 30)
@@ -74,6 +78,8 @@ class Admission:
         self._rate = TokenBucket(settings.connects_per_second_max, settings.connects_per_second_max)
         self._login = Login(runtime)
         self._flapping = Buckets(settings.reconnects_per_minute_max / 60, settings.reconnects_per_minute_max)
+        self._logged = TokenBucket(LOGGED_REFUSALS_PER_MINUTE / 60, LOGGED_REFUSALS_PER_MINUTE)
+        self._told_tries = Buckets(TOLD_TRIES_PER_MINUTE / 60, TOLD_TRIES_PER_MINUTE)
         self._refused_rows = TokenBucket(REFUSED_ROWS_PER_MINUTE_MAX / 60, REFUSED_ROWS_PER_MINUTE_MAX)
         self._lookups: dict[str, asyncio.Future[Known | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -200,10 +206,8 @@ class Admission:
         """404 (OCPP-J 1.6 errata 3.3); but who comes with a password learns no more than with a wrong one."""
         if credentials is None and not self._login.uses_tls(socket):
             return Refusal(HTTPStatus.NOT_FOUND, "unknown station; register it first", Cause.REFUSED_UNKNOWN_STATION)
-        address = address_of(socket)
-        if not self._login.may_try(address):
+        if not self._login.take_try(identity, address_of(socket)):
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
-        self._login.failed(identity, address)
         return wrong_credentials(Cause.REFUSED_UNKNOWN_STATION)
 
     # --- refusals -----------------------------------------------------------------------------------------
@@ -218,10 +222,15 @@ class Admission:
 
     def _write_down(self, socket: Socket, request: Request, refusal: Refusal) -> None:
         """A row in the history, up to a rate: an attack must not fill the database."""
-        log.info("handshake refused", path=request.path[:200], cause=refusal.cause, status=int(refusal.status))
-        if refusal.cause is Cause.REFUSED_LIMIT or not self._refused_rows.take():
-            return
+        if self._logged.take():
+            log.info("handshake refused", path=request.path[:200], cause=refusal.cause, status=int(refusal.status))
         identity = identity_of(request.path) or request.path[:200]
+        if refusal.cause is Cause.REFUSED_LIMIT:
+            return
+        if refusal.cause is Cause.REFUSED_TRIES and not self._told_tries.take(identity):
+            return
+        if not self._refused_rows.take():
+            return
         offered = ", ".join(subprotocols_of(request.headers.get_all("Sec-WebSocket-Protocol"))) or None
         self._spawn(self._record(identity, address_of(socket), offered, refusal))
 

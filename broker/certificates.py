@@ -1,6 +1,7 @@
 """B10: reads stations' certificates, and judges whether one belongs to the station that shows it. Pure."""
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from cryptography import x509
@@ -13,8 +14,8 @@ _MESSAGE_HEADER_BYTES = 4
 _LENGTH_BYTES = 3
 
 
-def read_certificate(der: bytes) -> PresentedCertificate | None:
-    """What the certificate says; None for one that cannot be read."""
+def read_certificate(der: bytes, issuers: Iterable[bytes] = ()) -> PresentedCertificate | None:
+    """What the certificate says, with the verified ones above it; None for one that cannot be read."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         return PresentedCertificate(
@@ -25,6 +26,7 @@ def read_certificate(der: bytes) -> PresentedCertificate | None:
             sha256=certificate.fingerprint(hashes.SHA256()).hex(),
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
+            issuers=tuple(hashlib.sha256(one).hexdigest() for one in issuers),
         )
     except ValueError:
         return None

@@ -27,6 +27,10 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    def give_back(self) -> None:
+        """What was taken turned out not to be needed."""
+        self._tokens = min(self._burst, self._tokens + 1)
+
     def has_one(self) -> bool:
         """Whether `take` would succeed now."""
         elapsed = self._now() - self._at
@@ -62,3 +66,9 @@ class Buckets:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
         return bucket.take()
+
+    def give_back(self, key: str) -> None:
+        """What was taken turned out not to be needed."""
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.give_back()

@@ -99,7 +99,7 @@ class Login:
 
     async def _without_password(self, asking: Asking, profile: int) -> bool:
         """A station that has none; it may have been sent its first."""
-        used = await self._matching(asking, cheaply=self._is_limited(asking)) if asking.candidates else None
+        used = await self._matching(asking) if asking.candidates and asking.credentials else None
         if used is None and profile in WITH_PASSWORD and asking.station.registration is Registration.ACCEPTED:
             raise wrong_credentials()
         await self._decide(asking, used)
@@ -130,16 +130,28 @@ class Login:
 
     async def _check_password(self, asking: Asking) -> str:
         """The hash of the password that the station used. Raises Refusal."""
-        is_limited = self._is_limited(asking)
-        used = await self._matching(asking, cheaply=is_limited)
+        used = await self._matching(asking)
+        if used is None:
+            raise wrong_credentials()
+        return used
+
+    async def _matching(self, asking: Asking) -> str | None:
+        """The hash of the station's password, or None for a wrong one. Raises Refusal after too many of those.
+
+        What costs nothing is always checked. For the rest a try is taken first, and given back to who is right.
+        """
+        used = await self._compared(asking, cheaply=True)
         if used is not None:
             return used
-        if is_limited:
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
-        self.failed(asking.station.identity, asking.address)
-        raise wrong_credentials()
+        if not self._take_try(asking):
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_TRIES)
+        used = await self._compared(asking, cheaply=False)
+        if used is not None:
+            self._failed_addresses.give_back(asking.address)
+            self._failed_identities.give_back(asking.station.identity)
+        return used
 
-    async def _matching(self, asking: Asking, *, cheaply: bool) -> str | None:
+    async def _compared(self, asking: Asking, *, cheaply: bool) -> str | None:
         given, station = asking.credentials, asking.station
         if given is None or given.username != station.identity:
             return None
@@ -155,18 +167,13 @@ class Login:
         async with self._runtime.store.writing() as work:
             await decide_by_login(work, asking.station, candidate)
 
-    def _is_limited(self, asking: Asking) -> bool:
-        """Where the station was last, others' guesses from elsewhere do not count against it."""
-        if not self._failed_addresses.may(asking.address):
-            return True
-        station = asking.station
-        return asking.address != station.remote_address and not self._failed_identities.may(station.identity)
+    def _take_try(self, asking: Asking) -> bool:
+        """Whether one more password may be tried; where the station was last, others' guesses do not count."""
+        if not self._failed_addresses.take(asking.address):
+            return False
+        is_at_home = asking.address == asking.station.remote_address
+        return self._failed_identities.take(asking.station.identity) or is_at_home
 
-    def failed(self, identity: str, address: str) -> None:
-        """Count a failed login."""
-        self._failed_addresses.take(address)
-        self._failed_identities.take(identity)
-
-    def may_try(self, address: str) -> bool:
-        """Whether the address may try one more password."""
-        return self._failed_addresses.may(address)
+    def take_try(self, identity: str, address: str) -> bool:
+        """The same for an identity that nobody knows."""
+        return self._failed_addresses.take(address) and self._failed_identities.take(identity)

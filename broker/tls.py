@@ -4,6 +4,7 @@ Connections are accepted here and not by the event loop's server, each handshake
 new certificates need no restart, and why a handshake failed is known, with the certificate that a station showed.
 """
 
+import _ssl
 import asyncio
 import socket
 import ssl
@@ -326,4 +327,12 @@ class TlsSocket(Socket):
         """The station's certificate, whose chain was verified; None if it showed none."""
         tls = self.transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
-        return read_certificate(der) if der else None
+        return read_certificate(der, _verified_chain(tls)[1:]) if der else None
+
+
+def _verified_chain(tls: Any) -> list[bytes]:
+    """The station's certificate and those above it, as they were verified (DER)."""
+    if hasattr(tls, "get_verified_chain"):  # public since Python 3.13
+        return [bytes(one) for one in tls.get_verified_chain()]
+    chain = tls._sslobj.get_verified_chain()  # noqa: SLF001  # the same before
+    return [one.public_bytes(_ssl.ENCODING_DER) for one in chain or ()]

@@ -33,6 +33,8 @@ class PresentedCertificate:
     """Of the whole certificate (DER), hexadecimal."""
     not_before: datetime
     not_after: datetime
+    issuers: tuple[str, ...] = ()
+    """SHA-256 of the certificates above it, up to the one that is trusted; empty where nothing was verified."""
 
 
 TrustedRoots = Callable[[Work], Awaitable[Sequence[str]]]

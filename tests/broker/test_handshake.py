@@ -5,11 +5,13 @@ import base64
 from typing import Any
 
 import pytest
+from sqlmodel import select
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from broker.handshake import credentials_of, identity_of, subprotocols_of
 from csms.config import Settings, UnknownStations
+from csms.outbox import Event
 from csms.routing import Registration
 from csms.station.information import Station, stations_by_identity
 from csms.station.information.passwords import hashes_for
@@ -157,6 +159,7 @@ class TestUnknownHeld:
 @pytest.mark.feature("B10")
 class TestPasswords:
     @pytest.mark.robustness(6)
+    @pytest.mark.octt("TC_A_01_CSMS")
     @pytest.mark.parametrize("form", ["hex text", "raw bytes"])
     async def test_both_forms_of_a_key_are_accepted(self, bench: Bench, form: str) -> None:
         key = b"0123456789abcdef0123456789abcdef"
@@ -230,6 +233,12 @@ class TestSecondConnection:
             await boot(first)
             assert (await refusal(bench)).response.status_code == 409
             assert (await call(first, "Heartbeat"))[0] == 3
+
+        async def alarm() -> Event | None:
+            async with bench.store.reading() as work:
+                return (await work.session.exec(select(Event).where(Event.kind == "security_event"))).first()
+
+        assert (await eventually(alarm)).data["type"] == "second_connection"
 
     @pytest.mark.robustness(8)
     async def test_with_a_password_the_new_one_takes_over_at_once(self, bench: Bench) -> None:

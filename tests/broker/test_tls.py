@@ -20,6 +20,8 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 from broker.server import Broker
 from csms.config import Settings, UnknownStations
 from csms.outbox import Event
+from csms.platform.certificate_authority import import_authority
+from csms.platform.organisations import Organisation
 from csms.routing import Registration
 from csms.runtime import open_runtime
 from csms.station.information import Station
@@ -403,6 +405,56 @@ class TestRenewal:
         trustme.CA().cert_pem.write_to_path(str(authorities.folder / "stations.pem"))
         await bench.broker.reload_certificates()
         assert await refused(bench, context) == 0
+
+
+class TestOwnAuthorities:
+    """The certificates of authorities that organisations keep here."""
+
+    @pytest.fixture
+    def broker_settings(self, settings: Settings, authorities: Authorities) -> Settings:
+        return authorities.settings(settings, tls_client_ca_files=[], operator_name=None)
+
+    async def trust(self, bench: Bench, authority: trustme.CA, organisation: Organisation) -> None:
+        """Have the organisation take the authority over; the broker hears of it at once."""
+        assert bench.broker.tls is not None
+        before = bench.broker.tls.current
+        async with bench.store.writing() as work:
+            key, chain = authority.private_key_pem.bytes(), authority.cert_pem.bytes().decode()
+            await import_authority(work, organisation.id, chain, key, password=None, secret_key=PEPPER)
+
+        async def reloaded() -> bool:
+            return bench.broker.tls is not None and bench.broker.tls.current is not before
+
+        await eventually(reloaded)
+
+    async def test_a_station_of_the_organisation_gets_in_without_a_restart(
+        self, bench: Bench, authorities: Authorities
+    ) -> None:
+        await make_station(bench.store, identity="CS-1", security_profile=3)
+        authority = trustme.CA(organization_name="Fjord Charging")
+        context = authorities.client("CS-1", by=authority, organisation="Fjord Charging")
+        assert await refused(bench, context) == 403  # nobody is trusted yet, so no certificate is asked for
+        await self.trust(bench, authority, await make_organisation(bench.store))
+        async with over_tls(bench, context) as client:
+            assert (await boot(client))[2]["status"] == "Accepted"
+        context = authorities.client("CS-1", by=authority, organisation="Somebody Else")
+        assert await refused(bench, context) == 403
+
+    @pytest.mark.robustness(5)
+    async def test_another_organisations_authority_says_nothing_of_this_ones_stations(
+        self, bench: Bench, authorities: Authorities
+    ) -> None:
+        await make_station(bench.store, identity="CS-1", security_profile=3)
+        ours, theirs = (trustme.CA(organization_name="Fjord Charging") for _ in range(2))
+        await self.trust(bench, ours, await make_organisation(bench.store))
+        await self.trust(bench, theirs, await make_organisation(bench.store, "the others"))
+        assert await refused(bench, authorities.client("CS-1", by=theirs, organisation="Fjord Charging")) == 403
+        [event] = await eventually(security_events(bench))
+        assert event["reason"] == "the certificate comes from another organisation's authority"
+        child = theirs.create_child_ca()
+        assert await refused(bench, authorities.client("CS-1", by=child, organisation="Fjord Charging")) == 403
+        async with over_tls(bench, authorities.client("CS-1", by=ours, organisation="Fjord Charging")) as client:
+            assert (await boot(client))[2]["status"] == "Accepted"
 
 
 async def test_it_works_on_the_event_loop_of_a_real_start(

@@ -67,10 +67,15 @@ class Presented(Protocol):
     @property
     def not_after(self) -> datetime: ...
 
+    @property
+    def issuers(self) -> tuple[str, ...]: ...
+
 
 async def is_refused(work: Work, station_id: int, certificate: Presented) -> str | None:
     """Why a station may not log in with that certificate, or None."""
-    return await refusal_of(work, station_id, fingerprint=certificate.sha256, issuer=certificate.issuer)
+    return await refusal_of(
+        work, station_id, fingerprint=certificate.sha256, issuer=certificate.issuer, issuers=certificate.issuers
+    )
 
 
 CERTIFICATE_CHECKS = is_refused

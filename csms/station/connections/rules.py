@@ -47,6 +47,8 @@ class Cause(StrEnum):
     REFUSED_CREDENTIALS = "refused_credentials"
     REFUSED_SECURITY_PROFILE = "refused_security_profile"
     REFUSED_CERTIFICATE = "refused_certificate"
+    REFUSED_TRIES = "refused_tries"
+    """Too many wrong passwords, from that address or for that station."""
     REFUSED_LIMIT = "refused_limit"
     REFUSED_STILL_CONNECTED = "refused_still_connected"
     REFUSED_REGISTRATION = "refused_registration"
@@ -56,6 +58,7 @@ SECURITY_EVENTS: Final[Mapping[Cause, str]] = {
     Cause.REFUSED_SECURITY_PROFILE: "wrong_security_profile",
     Cause.REFUSED_CERTIFICATE: "wrong_certificate",
     Cause.REFUSED_STILL_CONNECTED: "second_connection",
+    Cause.REFUSED_TRIES: "password_guessing",
 }
 """Refused handshakes that concern the security of a known station, and what the event is called."""
 

@@ -74,6 +74,7 @@ ALARMING: Final[Mapping[str, str]] = {
 The other critical ones of the standard's list belong to a station's everyday life (it started, its clock was set)."""
 SYSTEM_MEANINGS: Final[Mapping[str, str]] = {
     FLOOD: "the station tells more security events than are stored",
+    "password_guessing": "somebody tries one password after another in the station's name",
     "second_connection": "somebody else tried to connect as the station while its own connection was alive",
     "tls_certificate": "a TLS handshake failed: the certificate that was shown as the station's is not trusted",
     "wrong_certificate": "the station showed a certificate that is not its own, or none",

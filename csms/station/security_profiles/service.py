@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -299,6 +300,19 @@ async def cancel(work: Work, station: Station) -> ProfileUpgrade:
     await give_up(work, rows[0], UpgradeState.CANCELLED, f"cancelled by {work.actor.name}")
     station.next_security_profile = None
     return rows[0]
+
+
+async def end_overtaken(work: Work, station_id: int) -> None:
+    """Somebody set the station's profile by hand: an upgrade to another one is over."""
+    station = await work.session.get(Station, station_id)
+    for row in await _open_rows(work, station_id):
+        if station is None or station.next_security_profile != row.to_profile:
+            _end(work, row, UpgradeState.CANCELLED, "the security profile was set by hand")
+
+
+async def forget_station(work: Work, station_id: int) -> None:
+    """The station was deleted."""
+    await work.session.exec(delete(ProfileUpgrade).where(col(ProfileUpgrade.station_id) == station_id))
 
 
 async def _open_rows(work: Work, station_id: int) -> Sequence[ProfileUpgrade]:

@@ -34,6 +34,14 @@ def _settings(request: Payload) -> str:
     return f"tell its settings {said(', '.join(map(str, keys)))}"
 
 
+def _network_profile(request: Payload) -> str:
+    given = request.get("connectionData")
+    data: Payload = given if isinstance(given, Mapping) else {}
+    to, profile = said(data.get("ocppCsmsUrl", "a central system")), said(data.get("securityProfile", "unknown"))
+    slot = said(request.get("configurationSlot", ""))
+    return f"store in slot {slot} how it connects: to {to} with security profile {profile}"
+
+
 def _trigger(request: Payload) -> str:
     return f"send {said(request.get('requestedMessage', 'a message'))}{at_place(request)}"
 
@@ -110,6 +118,7 @@ _DOINGS: Final[Mapping[str, str | Callable[[Payload], str]]] = {
     "SetDERControl": "follow a grid control",
     "SetDefaultTariff": "charge at a new default tariff",
     "SetDisplayMessage": "show a message",
+    "SetNetworkProfile": _network_profile,
     "TriggerMessage": _trigger,
     "UnlockConnector": lambda request: f"unlock the cable{at_place(request)}",
 }
@@ -161,6 +170,7 @@ _DONE_AT_ONCE: Final = (
     "InstallCertificate",
     "ReserveNow",
     "SendLocalList",
+    "SetNetworkProfile",
 )
 _OWN_VERDICTS: Final[Mapping[tuple[str, str], _Verdict]] = {
     **{(action, "Accepted"): (Level.INFO, "done", None, None) for action in _DONE_AT_ONCE},
