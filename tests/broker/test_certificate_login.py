@@ -64,7 +64,7 @@ async def certificate_over_ocpp(bench: Bench, authorities: Authorities, clock: F
     await asyncio.to_thread(pem.write_text, frame[3]["certificateChain"] + key_text(key))
 
 
-@pytest.mark.octt("TC_A_11_CSMS")
+@pytest.mark.octt("TC_087_CSMS", "TC_A_07_CSMS", "TC_A_11_CSMS")
 async def test_from_a_password_to_a_certificate_and_to_its_revocation(
     bench: Bench, api: httpx.AsyncClient, authorities: Authorities, clock: FixedClock, tmp_path: Path
 ) -> None:

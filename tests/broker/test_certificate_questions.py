@@ -312,12 +312,12 @@ def test_questions_and_answers_hold_what_is_read_out_of_them() -> None:
 EXI = base64.b64encode(b"exi of a car").decode()
 
 
-async def ask_contract(client: ClientConnection, version: Version) -> dict[str, Any]:
+async def ask_contract(client: ClientConnection, version: Version, action: str = "Install") -> dict[str, Any]:
     frame = await call(
         client,
         "Get15118EVCertificate",
         iso15118SchemaVersion="urn:iso:15118:2:2013:MsgDef",
-        action="Install",
+        action=action,
         exiRequest=EXI,
     )
     assert frame[0] == 3, frame
@@ -326,16 +326,17 @@ async def ask_contract(client: ClientConnection, version: Version) -> dict[str, 
 
 
 @pytest.mark.ocpp("2.x Get15118EVCertificate")
-@pytest.mark.octt("TC_M_26_CSMS")
+@pytest.mark.octt("TC_M_26_CSMS", "TC_M_28_CSMS")
+@pytest.mark.parametrize("wish", ["Install", "Update"])
 @pytest.mark.parametrize("version", VERSIONS_2)
 async def test_a_car_gets_its_contract_from_the_provider(
-    bench: Bench, api: httpx.AsyncClient, responder: Responder, version: Version
+    bench: Bench, api: httpx.AsyncClient, responder: Responder, *, version: Version, wish: str
 ) -> None:
     told = {"status": "Accepted", "exiResponse": "QUJD", "remainingContracts": 1}
     responder.answer = lambda _body: (200, json.dumps(told).encode())
     async with bench.station(subprotocols=[version]) as client:
         await boot(client)
-        answer = await ask_contract(client, version)
+        answer = await ask_contract(client, version, wish)
     assert (answer["status"], answer["exiResponse"]) == ("Accepted", "QUJD")
     assert answer.get("remainingContracts") == (1 if version is Version.V21 else None)
     ((line, headers, body),) = responder.asked
@@ -343,7 +344,7 @@ async def test_a_car_gets_its_contract_from_the_provider(
     assert headers["x-station-id"] == "cs-1"
     assert json.loads(body)["exiRequest"] == EXI
     (shown,) = (await api.get(f"{URL}/contract-requests")).json()["items"]
-    assert (shown["action"], shown["is_accepted"], shown["reason"]) == ("Install", True, None)
+    assert (shown["action"], shown["is_accepted"], shown["reason"]) == (wish, True, None)
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,8 @@ async def test_a_station_that_never_comes_back_is_given_up(bench: Bench, clock: 
     assert (request["state"], request["reason"]) == ("failed", "the station could not be reached for two weeks")
 
 
-async def test_a_station_that_does_not_take_it(bench: Bench, clock: FixedClock) -> None:
+@pytest.mark.octt("TC_077_CSMS", "TC_A_14_CSMS")
+async def test_a_station_that_does_not_take_it(bench: Bench, runtime: Runtime, clock: FixedClock) -> None:
     info = {} if bench.calling.connected.version is Version.V16 else {"statusInfo": {"reasonCode": "InvalidCert"}}
     bench.outcome = Answered({"status": "Rejected", **info})
     await bench.ask(csr_pem("SN-7", "Fjord"))
@@ -239,6 +240,11 @@ async def test_a_station_that_does_not_take_it(bench: Bench, clock: FixedClock) 
     assert request["reason"] == ("InvalidCert" if info else "the station gives no reason")
     (certificate,) = await bench.certificates()
     assert certificate["is_installed"] is False
+    word = "InvalidChargingStationCertificate" if info else "InvalidChargePointCertificate"
+    await bench.calling.call("SecurityEventNotification", type=word, timestamp="2026-01-01T00:00:03Z")
+    await runtime.outbox.deliver_due()
+    (error,) = (await bench.api.get(f"{bench.url}/errors")).json()["items"]
+    assert (error["code"], error["severity"]) == (word, "error")
 
 
 async def test_a_station_that_does_not_know_the_message(bench: Bench, clock: FixedClock) -> None:
@@ -255,7 +261,6 @@ async def test_a_station_that_does_not_know_the_message(bench: Bench, clock: Fix
 # --- what is not signed -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.octt("TC_A_14_CSMS")
 @pytest.mark.parametrize(
     ("csr", "words"),
     [
@@ -434,6 +439,7 @@ async def test_the_policy_is_checked(api: httpx.AsyncClient, api_as: ApiAs) -> N
     assert (await (await api_as("superuser")).patch(POLICY, json={"days": 3})).status_code == 403
 
 
+@pytest.mark.octt("TC_A_12_CSMS")
 @pytest.mark.parametrize("use", ["V2GCertificate", "V2G20Certificate"])
 async def test_a_v2g_certificate_is_signed_elsewhere(bench_21: Bench, clock: FixedClock, use: str) -> None:
     key = ec_key()
@@ -463,7 +469,7 @@ async def test_a_v2g_certificate_is_signed_elsewhere(bench_21: Bench, clock: Fix
 
 
 @pytest.mark.ocpp("1.6 InstallCertificate", "2.x InstallCertificate", "1.6 DeleteCertificate", "2.x DeleteCertificate")
-@pytest.mark.octt("TC_M_01_CSMS", "TC_M_02_CSMS", "TC_M_20_CSMS")
+@pytest.mark.octt("TC_075_1_CSMS", "TC_076_CSMS", "TC_M_02_CSMS", "TC_M_20_CSMS")
 async def test_a_root_is_installed_and_deleted(bench: Bench) -> None:
     root = root_certificate("Maker Root")
     told = await bench.api.post(
@@ -483,6 +489,57 @@ async def test_a_root_is_installed_and_deleted(bench: Bench) -> None:
     assert shown["removed_because"] == "deleted"
 
 
+ROOTS = {
+    Version.V16: ("csms_root", "manufacturer_root"),
+    Version.V201: ("csms_root", "manufacturer_root", "v2g_root", "mo_root"),
+    Version.V21: ("csms_root", "manufacturer_root", "v2g_root", "mo_root", "oem_root"),
+}
+
+
+@pytest.mark.octt("TC_075_2_CSMS", "TC_M_01_CSMS", "TC_M_03_CSMS", "TC_M_04_CSMS", "TC_M_101_CSMS")
+async def test_every_kind_of_root_is_installed(bench: Bench) -> None:
+    kinds = ROOTS[bench.calling.connected.version]
+    for kind in kinds:
+        body = {"kind": kind, "certificate": pem_of(root_certificate(kind))}
+        assert (await bench.api.post(f"{bench.url}/certificates", json=body)).json()["status"] == "Accepted"
+    shown = await bench.certificates(is_installed=True)
+    assert [(one["kind"], one["subject"]) for one in reversed(shown)] == [(kind, f"CN={kind}") for kind in kinds]
+
+
+@pytest.mark.octt(*(f"TC_M_{number}_CSMS" for number in range(12, 20)))
+async def test_every_kind_is_asked_for_alone_or_with_others(bench: Bench) -> None:
+    version = bench.calling.connected.version
+    kinds = [*ROOTS[version], *([] if version is Version.V16 else ["v2g_chain"])]
+    bench.outcome = Answered({"status": "NotFound"})
+    for wanted in ([kind] for kind in kinds):
+        told = await bench.api.post(f"{bench.url}/certificates/refresh", json={"kinds": wanted})
+        assert [one["status"] for one in told.json()["items"]] == ["NotFound"]
+    await bench.api.post(f"{bench.url}/certificates/refresh", json={"kinds": ["csms_root", "manufacturer_root"]})
+    asked = [order.payload["certificateType"] for order in bench.orders]
+    if version is Version.V16:
+        assert asked == ["CentralSystemRootCertificate", "ManufacturerRootCertificate"] * 2
+    else:
+        assert asked[0] == ["CSMSRootCertificate"]
+        assert asked[len(kinds) - 1] == ["V2GCertificateChain"]
+        assert asked[-1] == ["CSMSRootCertificate", "ManufacturerRootCertificate"]
+    assert all(check(version, order.action, "request", order.payload) is None for order in bench.orders)
+    refused = await bench.api.post(f"{bench.url}/certificates/refresh", json={"kinds": ["charging_station"]})
+    assert refused.status_code == 422
+
+
+@pytest.mark.octt("TC_M_21_CSMS")
+async def test_a_certificate_that_the_station_keeps_stays_in_the_list(bench: Bench) -> None:
+    await bench.api.post(f"{bench.url}/certificates", json={"kind": "csms_root"})
+    (shown,) = await bench.certificates()
+    bench.outcome = Answered({"status": "Failed"})
+    assert (await bench.api.delete(f"{bench.url}/certificates/{shown['id']}")).json()["status"] == "Failed"
+    assert (await bench.certificates())[0]["is_installed"] is True
+    bench.outcome = Answered({"status": "NotFound"})
+    await bench.api.delete(f"{bench.url}/certificates/{shown['id']}")
+    (shown,) = await bench.certificates()
+    assert shown["removed_because"] == "the station says that it does not have it"
+
+
 async def test_ones_own_root_is_installed_without_being_pasted(bench: Bench) -> None:
     await bench.api.post(f"{bench.url}/certificates", json={"kind": "csms_root"})
     root = (await bench.api.get(f"{CA}/root.pem")).text
@@ -491,11 +548,14 @@ async def test_ones_own_root_is_installed_without_being_pasted(bench: Bench) -> 
     assert shown["subject"] == "O=Fjord,CN=Fjord Station CA"
 
 
+@pytest.mark.octt("TC_078_CSMS", "TC_M_05_CSMS")
 async def test_a_root_that_the_station_refuses_is_not_installed(bench: Bench) -> None:
     bench.outcome = Answered({"status": "Rejected"})
     told = await bench.api.post(f"{bench.url}/certificates", json={"kind": "csms_root"})
     assert told.json()["status"] == "Rejected"
     assert await bench.certificates() == []
+    event = {"type": "InvalidCentralSystemCertificate", "timestamp": "2026-01-01T00:00:00Z"}
+    assert await bench.calling.call("SecurityEventNotification", **event) == {}
     bench.outcome = Refused("NotSupported", "no room", {})
     told = await bench.api.post(f"{bench.url}/certificates", json={"kind": "csms_root"})
     assert (told.json()["outcome"], told.json()["reason"]) == ("refused", "NotSupported no room")
@@ -529,7 +589,6 @@ def _answer(version: Version, word: str, *listed: dict[str, str]) -> dict[str, A
 
 
 @pytest.mark.ocpp("1.6 GetInstalledCertificateIds", "2.x GetInstalledCertificateIds")
-@pytest.mark.octt("TC_M_12_CSMS", "TC_M_18_CSMS")
 async def test_the_list_follows_what_the_station_says(bench: Bench, clock: FixedClock) -> None:
     version = bench.calling.connected.version
     word = "CentralSystemRootCertificate" if version is Version.V16 else "CSMSRootCertificate"
@@ -562,7 +621,7 @@ async def test_the_list_follows_what_the_station_says(bench: Bench, clock: Fixed
 
 async def test_refreshing_asks_1_6_for_each_kind(bench: Bench) -> None:
     bench.outcome = Answered({"status": "NotFound"})
-    told = (await bench.api.post(f"{bench.url}/certificates/refresh")).json()["items"]
+    told = (await bench.api.post(f"{bench.url}/certificates/refresh", json={})).json()["items"]
     version = bench.calling.connected.version
     assert [order.action for order in bench.orders] == ["GetInstalledCertificateIds"] * len(told)
     if version is Version.V16:

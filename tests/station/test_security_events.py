@@ -41,7 +41,6 @@ async def calling(request: pytest.FixtureRequest, store: Store) -> CallingStatio
     return await connect(store, await make_station(store), request.param)
 
 
-@pytest.mark.octt("TC_079_CSMS", "TC_A_50_CSMS")
 async def test_an_event_is_kept_and_shown_with_its_meaning(
     calling: CallingStation, api: httpx.AsyncClient, store: Store
 ) -> None:

@@ -125,6 +125,12 @@ class RootToInstall(Strict):
     certificate: str | None = Field(None, max_length=PEM_CHARS_MAX, description="PEM", examples=[_PEM_EXAMPLE])
 
 
+class Refresh(Strict):
+    """Which kinds to ask for; none: all that the station's OCPP version can list."""
+
+    kinds: list[CertificateKind] = Field([], max_length=10, examples=[[]])
+
+
 class Revocation(Strict):
     reason: Reason = Field(examples=["the station was stolen"])
 
@@ -218,20 +224,29 @@ async def _root_pem(runtime: Runtime, caller: Caller, given: str | None) -> str:
     responses=_SENT,
     openapi_extra=behind("GetInstalledCertificateIds"),
 )
-async def refresh(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> AllTold:
+async def refresh(station_id: StationId, body: Refresh, runtime: RuntimeDep, caller: CallerDep) -> AllTold:
     """What it lists is kept, what it does not list any more is marked as removed."""
     _station, version = await _known(runtime, caller, station_id)
-    if version is Version.V16:
-        words = [word_of(kind, version) for kind in kinds_of(version)]
-        payloads = [{"certificateType": word} for word in words]
-    else:
-        payloads = [{}]
     told = []
-    for payload in payloads:
+    for payload in _lists(body.kinds, version):
         told.append(Told.of(await send(runtime, caller, station_id, "GetInstalledCertificateIds", payload)))
         if told[-1].outcome is not CommandOutcome.ANSWERED:
             break
     return AllTold(items=told)
+
+
+def _lists(kinds: list[CertificateKind], version: Version) -> list[dict[str, Any]]:
+    """The requests that bring these kinds, or all: 1.6 takes one at a time. Raises Invalid for what it cannot list."""
+    words = [word_of(kind, version) for kind in dict.fromkeys(kinds)]
+    if None in words:
+        raise Invalid(f"a station that speaks {version} lists {', '.join(kinds_of(version))}", place="body/kinds")
+    if version is Version.V16:
+        return [{"certificateType": word} for word in words or map(_word_16, kinds_of(version))]
+    return [{"certificateType": words}] if words else [{}]
+
+
+def _word_16(kind: CertificateKind) -> str | None:
+    return word_of(kind, Version.V16)
 
 
 @router.post(

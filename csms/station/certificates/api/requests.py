@@ -1,7 +1,7 @@
 """B10: certificate requests over HTTP."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
@@ -33,6 +33,7 @@ class RequestShown(Shown):
     organisation_name: str | None
     key_kind: str | None = Field(examples=["EC secp256r1"])
     csr: str = Field(description="as the station wrote it")
+    root_hash: dict[str, Any] | None = Field(description="2.1: the V2G root that the certificate is to come from")
     received_at: datetime
     last_seen_at: datetime
     repeat_count: int = Field(description="how often it came again")
