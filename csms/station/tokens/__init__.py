@@ -21,12 +21,13 @@ from csms.station.tokens.rules import (
     read_id_token,
     token_key,
 )
-from csms.station.tokens.service import Holds, authorise, known
+from csms.station.tokens.service import ContractCheck, Holds, authorise, known
 
 NEEDS = ("station.information",)
 __all__ = [
     "UID_CHARS_MAX",
     "ChainStatus",
+    "ContractCheck",
     "Hold",
     "Holds",
     "KnownToken",

@@ -5,8 +5,8 @@ from dataclasses import replace
 from csms.ocpp import timestamps
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import ConnectedStation, Hear, Payload, Route
-from csms.station.tokens.rules import ChainStatus, id_tag_info, id_token_info, read_id_token, with_chain
-from csms.station.tokens.service import authorise, heard, load
+from csms.station.tokens.rules import id_tag_info, id_token_info, read_id_token, with_chain
+from csms.station.tokens.service import ContractCheck, authorise, heard, load
 from csms.station.tokens.service.judging import CHANGED, POLICY_CHANGED
 from csms.store import Work
 
@@ -25,7 +25,7 @@ async def authorize_2(work: Work, station: ConnectedStation, payload: Payload) -
     hashes, certificate = payload.get("iso15118CertificateHashData"), payload.get("certificate")
     if not hashes and not certificate:
         return {"idTokenInfo": id_token_info(verdict, timestamps.write, is_21=is_21)}
-    word, status = with_chain(verdict.status, ChainStatus.UNVERIFIABLE)
+    word, status = with_chain(verdict.status, station.recall(ContractCheck).take())
     info = id_token_info(replace(verdict, status=status), timestamps.write, is_21=is_21)
     return {"idTokenInfo": info, "certificateStatus": word}
 

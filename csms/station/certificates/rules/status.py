@@ -171,11 +171,9 @@ def is_issuer(candidate: x509.Certificate, data: HashData) -> bool:
     """Whether that certificate issued the one that is asked about, by name and key."""
     if data.algorithm not in ALGORITHMS:
         return False
-    own = hash_data(candidate, candidate, data.algorithm)
-    return (own.issuer_name_hash, own.issuer_key_hash) == (
-        data.issuer_name_hash.lower(),
-        data.issuer_key_hash.lower(),
-    )
+    name_hash = _digest(candidate.subject.public_bytes(), data.algorithm)  # its own name: it need not be a root
+    key_hash = hash_data(candidate, candidate, data.algorithm).issuer_key_hash
+    return (name_hash, key_hash) == (data.issuer_name_hash.lower(), data.issuer_key_hash.lower())
 
 
 # --- contract certificates --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from csms.ocpp.versions import Version
 from csms.platform.certificate_authority import read_chain
 from csms.routing import ConnectedStation, Outside, Payload
 from csms.station.certificates.model import StationCertificate
-from csms.station.certificates.rules.installed import ROOT_KINDS, HashData, read_hash_data
+from csms.station.certificates.rules.installed import ROOT_KINDS, CertificateKind, HashData, read_hash_data
 from csms.station.certificates.rules.status import (
     CertificateStatus,
     Contract,
@@ -119,17 +119,19 @@ async def ask_chain(outside: Outside, station: ConnectedStation, payload: Payloa
     if not asked.may_ask(outside.store.clock()):
         asked.found = [failed(TOO_OFTEN)] * len(questions)
         return
-    issuers = await _known_issuers(outside, station)
+    issuers = await known_issuers(outside, station)
     asked.found = list(await asyncio.gather(*(_ask(outside, one, issuers=issuers) for one in questions)))
 
 
-async def _known_issuers(outside: Outside, station: ConnectedStation) -> list[x509.Certificate]:
+async def known_issuers(
+    outside: Outside, station: ConnectedStation, kinds: Sequence[CertificateKind] = ROOT_KINDS
+) -> list[x509.Certificate]:
     """Roots that were installed on stations of the organisation."""
     query = (
         select(StationCertificate.pem)
         .where(
             StationCertificate.organisation_id == station.organisation_id,
-            col(StationCertificate.kind).in_(ROOT_KINDS),
+            col(StationCertificate.kind).in_(kinds),
             col(StationCertificate.pem).is_not(None),
         )
         .distinct()
@@ -138,6 +140,19 @@ async def _known_issuers(outside: Outside, station: ConnectedStation) -> list[x5
     async with outside.store.reading() as work:
         texts = (await work.session.exec(query)).all()
     return [read_chain(text)[0] for text in texts if text]
+
+
+async def ask_about(
+    outside: Outside,
+    station: ConnectedStation,
+    questions: Sequence[tuple[HashData, Sequence[str]]],
+    issuers: Sequence[x509.Certificate],
+) -> list[Found]:
+    """What responders say of certificates, each at its addresses; only answers that can be trusted count."""
+    if not station.recall(Asked).may_ask(outside.store.clock()):
+        return [failed(TOO_OFTEN)] * len(questions)
+    asked = (Question(data, "OCSP", tuple(urls[:URLS_MAX])) for data, urls in questions)
+    return list(await asyncio.gather(*(_ask(outside, one, issuers=issuers) for one in asked)))
 
 
 async def _ask(outside: Outside, question: Question, issuers: Sequence[x509.Certificate] | None) -> Found:
@@ -159,20 +174,24 @@ async def _ask(outside: Outside, question: Question, issuers: Sequence[x509.Cert
 
 async def _ask_at(outside: Outside, question: Question, url: str, issuers: Sequence[x509.Certificate] | None) -> Found:
     now = outside.store.clock()
+    body = b""
     if question.source == "CRL":
-        text = await _fetch(outside, "GET", url, b"", now)
+        text = await _fetch(outside, "GET", url, body, now)
         found, crl = read_crl(text, question.data, now)
         is_signed = crl is not None and any(
             is_crl_signed(crl, one) for one in issuers or () if is_issuer(one, question.data)
         )
     else:
-        request = ocsp_request(question.data)
-        if request is None:
+        body = ocsp_request(question.data) or b""
+        if not body:
             return failed("the certificate's hashes cannot be read")
-        text = await _fetch(outside, "POST", url, request, now)
+        text = await _fetch(outside, "POST", url, body, now)
         found = read_ocsp(text, question.data, now)
         is_signed = any(is_ocsp_signed(text, one) for one in issuers or () if is_issuer(one, question.data))
-    if issuers is None or is_signed or found.status is CertificateStatus.FAILED or url.lower().startswith("https://"):
+    if found.status is CertificateStatus.FAILED:
+        _cache.pop((url, body), None)  # it may be better the next time
+        return found
+    if issuers is None or is_signed or url.lower().startswith("https://"):
         return found
     return failed("the answer came unprotected, and its signer is not known: install the issuer's root certificate")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
-from csms.station.tokens.rules import Hold
+from csms.station.tokens.rules import ChainStatus, Hold
 
 Key = tuple[int, str]
 V = TypeVar("V")
@@ -56,3 +56,15 @@ class Holds:
     """The charge points of a connected station that are kept for somebody; filled by whoever reserves."""
 
     current: tuple[Hold, ...] = field(default_factory=tuple)
+
+
+@dataclass(slots=True)
+class ContractCheck:
+    """What was found out about the certificate in the Authorize that is about to be handled."""
+
+    status: ChainStatus = ChainStatus.UNVERIFIABLE
+
+    def take(self) -> ChainStatus:
+        """It counts for one Authorize."""
+        found, self.status = self.status, ChainStatus.UNVERIFIABLE
+        return found
