@@ -23,6 +23,8 @@ class Displays:
     def set(self, message: dict[str, Any]) -> str:
         """SetDisplayMessage's status (O01, O02, O06)."""
         model = self._parts.model
+        if not model.flag(f"{CONTROLLER}.Enabled"):
+            return "Rejected"
         state = message.get("state")
         contents = message["message"]
         formats = {one["format"] for one in (contents, *message.get("messageExtra", []))}
@@ -78,7 +80,17 @@ class Displays:
             and one.get("transactionId", own) == own
             and ((start := timestamps.read(one.get("startDateTime"))) is None or start.at <= now)
         ]
-        return [one["message"]["content"] for one in sorted(due, key=lambda one: PRIORITIES.index(one["priority"]))]
+        in_order = sorted(due, key=lambda one: PRIORITIES.index(one["priority"]))
+        return [*(one["message"]["content"] for one in in_order), *self._price(evse)]
+
+    def _price(self, evse: Evse) -> list[str]:
+        """What the charge costs so far, or what it will cost (I01 to I03)."""
+        model, transaction = self._parts.model, evse.transaction
+        cost = None if transaction is None else transaction.total_cost
+        if cost is not None and model.flag("TariffCostCtrlr.Enabled[Cost]"):
+            return [f"{cost:.2f} {model.text('TariffCostCtrlr.Currency')}"]
+        is_tariff = cost is None and model.flag("TariffCostCtrlr.Enabled[Tariff]")
+        return [model.text("TariffCostCtrlr.TariffFallbackMessage")] if is_tariff else []
 
     @staticmethod
     def _state(evse: Evse) -> str:

@@ -76,7 +76,8 @@ class Metering:
         clock = self._parts.clock
         while True:
             self.aligned_changed.clear()
-            interval_s = self._parts.model.integer(f"{ALIGNED}.Interval")
+            model = self._parts.model
+            interval_s = model.integer(f"{ALIGNED}.Interval") if model.flag(f"{ALIGNED}.Enabled") else 0
             if interval_s == 0:
                 await self.aligned_changed.wait()
                 continue

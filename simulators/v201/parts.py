@@ -24,6 +24,10 @@ class Parts:
     on_values: Callable[[], None] = field(default=lambda: None)  # simulated values moved: monitors look at them
 
     def report(self, action: str, payload: dict[str, Any], *, is_kept: bool = False) -> None:
-        """Queue a message that belongs to no transaction; unless kept it is dropped when nobody hears it."""
+        """Queue a message that belongs to no transaction; unless kept it is dropped when nobody hears it.
+
+        QueueAllMessages keeps all of them.
+        """
+        is_kept = is_kept or self.model.flag("OCPPCommCtrlr.QueueAllMessages")
         if is_kept or self.is_online():
             self.messages.put(Message(action, payload, is_kept=is_kept))

@@ -59,6 +59,7 @@ class Station(StationLife):
         self.displays = Displays(self.charging, self.parts)
         self.customers = Customers(self.authorization, self.charging)
         self._waiting_resets: set[int | None] = set()
+        self._offline_since_s = self.clock.monotonic()
         self.network = Network(self)
         self.files = Files(self, Words(self._tell_firmware, self._tell_log))
         live.bind(self)
@@ -110,13 +111,16 @@ class Station(StationLife):
 
     def _begin_reports(self, *, is_boot: bool) -> None:
         self.note("the CSMS accepted the station" if is_boot else "connected again")
-        self.charging.statuses.tell_all(is_boot=is_boot)
+        away_s = self.clock.monotonic() - self._offline_since_s
+        is_long = away_s > self.model.integer("OCPPCommCtrlr.OfflineThreshold")  # B04.FR.01
+        self.charging.statuses.tell_all(is_boot=is_boot, is_all=is_long)
         if is_boot:
             self.tell_security("StartupOfTheDevice", f"boot: {self.boot_reason}")
             self.files.booted()
 
     def _end_reports(self) -> None:
         self.note("the connection ended")
+        self._offline_since_s = self.clock.monotonic()
         self.charging.statuses.is_reporting = False
 
     def _delivered(self, message: Message) -> None:

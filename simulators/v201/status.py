@@ -42,10 +42,10 @@ class Statuses:
             "connectorId": connector_id,
         }
 
-    def tell_all(self, *, is_boot: bool) -> None:
-        """Tell every status after a boot (B01.FR.05), after a mere reconnect those that the CSMS does not know yet."""
+    def tell_all(self, *, is_boot: bool, is_all: bool) -> None:
+        """Tell every status after a boot (B01.FR.05) or a long absence, else those that the CSMS does not know yet."""
         self.is_reporting = True
-        self._told = {} if is_boot else dict(self._delivered)
+        self._told = {} if is_boot or is_all else dict(self._delivered)
         for evse in self._evses.values():
             self.tell(evse)
             if is_boot and evse.fault is not None:

@@ -9,6 +9,9 @@ from tests.simulators.bench_v201 import ACCEPTED, BOTH, bench201
 pytestmark = pytest.mark.feature("F5")
 
 
+PRICE = "0.49 EUR/kWh"
+
+
 def message(number: int, priority: str = "NormalCycle", kind: str = "UTF8", **more: Any) -> dict[str, Any]:
     content = {"format": kind, "content": f"text {number}"}
     return {"message": {"id": number, "priority": priority, "message": content, **more}}
@@ -28,12 +31,19 @@ async def test_messages_are_shown_by_priority_state_and_time(version: Version) -
             message(7, startDateTime="2026-03-01T12:05:00Z"),
         ):
             assert await b.csms.call("SetDisplayMessage", payload) == ACCEPTED
-        assert b.station.displays.shown(b.evse) == ["text 3", "text 1", "text 5", "text 6"]
+        assert b.station.displays.shown(b.evse) == ["text 3", "text 1", "text 5", "text 6", PRICE]
         await b.wait(300)
-        assert b.station.displays.shown(b.evse) == ["text 3", "text 1", "text 5", "text 7"]
+        assert b.station.displays.shown(b.evse) == ["text 3", "text 1", "text 5", "text 7", PRICE]
+        await b.csms.call("CostUpdated", {"totalCost": 3.5, "transactionId": transaction_id})
+        assert b.station.displays.shown(b.evse)[-1] == "3.50 EUR"
         b.station.charging.unplug(1)
-        assert b.station.displays.shown(b.evse) == ["text 3", "text 1", "text 4", "text 7"]
+        assert b.station.displays.shown(b.evse) == ["text 3", "text 1", "text 4", "text 7", PRICE]
         assert await b.get("DisplayMessageCtrlr", "DisplayMessages") == ("Accepted", "4")
+
+
+async def test_a_display_that_is_off_shows_nothing_new() -> None:
+    async with bench201(variables={"DisplayMessageCtrlr.Enabled": "false"}) as b:
+        assert await b.csms.call("SetDisplayMessage", message(1)) == {"status": "Rejected"}
 
 
 @pytest.mark.parametrize(

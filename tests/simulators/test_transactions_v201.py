@@ -299,3 +299,24 @@ async def test_signed_readings_carry_a_signature_that_holds() -> None:
         assert isinstance(key, ec.EllipticCurvePublicKey)
         _, document, seal = base64.b64decode(sealed[0]["signedMeterData"]).decode().split("|")
         key.verify(bytes.fromhex(json.loads(seal)["SD"]), document.encode(), ec.ECDSA(hashes.SHA256()))
+
+
+@pytest.mark.parametrize(("away_s", "count"), [(300, 1), (900, 2)])
+async def test_after_a_long_absence_every_status_is_told_again(away_s: float, count: int) -> None:
+    async with bench201() as b:
+        b.station.go_offline(away_s)
+        await b.csms.until(lambda: b.csms.closes)
+        await b.wait(away_s + 60)
+        assert b.statuses() == ["Available"] * count
+        assert len(b.csms.payloads("BootNotification")) == 1
+
+
+async def test_all_messages_wait_for_the_csms_where_told_to() -> None:
+    async with bench201(variables={"OCPPCommCtrlr.QueueAllMessages": "true", "AlignedDataCtrlr.Interval": "900"}) as b:
+        b.station.go_offline(2_000)
+        await b.csms.until(lambda: b.csms.closes)
+        await b.wait(2_100)
+        assert len(b.csms.payloads("MeterValues")) == 2
+        assert await b.set("AlignedDataCtrlr", "Enabled", "false") == "Accepted"
+        await b.wait(2_000)
+        assert len(b.csms.payloads("MeterValues")) == 2
