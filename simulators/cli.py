@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import ssl
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ from simulators import progress
 from simulators.clock import MAX_SPEED
 from simulators.driver import Habits
 from simulators.fleet import DEFAULT_URL, MAX_STATIONS, PROTOCOLS, Fleet, FleetPlan
+from simulators.wire import tls_context
 
 MAX_CONNECTORS = 20
 
@@ -62,6 +64,13 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed rolls the same dice.")] = 1,
     starts: Annotated[float, typer.Option(help="Stations that connect a second.", min=0.1, max=10_000)] = 100.0,
+    roots: Annotated[
+        Path | None, typer.Option("--ca", help="PEM file with the root that signed the CSMS's certificate.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM file with the station's own chain, for security profile 3.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file with its key, where that is a file of its own.")] = None,
     report: Annotated[str | None, typer.Option("--report", help="File for the report as JSON, - for output.")] = None,
 ) -> None:
     """Simulate OCPP stations that boot, charge cars along battery curves, go offline, break and obey commands.
@@ -87,6 +96,7 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
             duration_s=duration,
             charges=charges,
             starts_per_s=starts,
+            tls=_tls(url, roots, certificate, key),
         )
         result = uvloop.run(_run(plan, Console(stderr=True)))
     except ValueError as error:
@@ -100,6 +110,15 @@ def _tags(text: str) -> tuple[str, ...]:
     if not tags or any(len(tag) > 20 for tag in tags):  # noqa: PLR2004 IdToken is CiString20Type
         raise typer.BadParameter("Give one or more tags of at most 20 characters, parted by commas.")
     return tags
+
+
+def _tls(url: str, roots: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if not url.startswith("wss:"):
+        return None
+    try:
+        return tls_context(roots, certificate, key)
+    except OSError as error:
+        raise typer.BadParameter(f"The certificates cannot be used: {error}") from error
 
 
 def _versions(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ class FleetPlan:
     duration_s: float | None = None
     charges: int | None = None
     starts_per_s: float = 100.0
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_STATIONS:
@@ -125,7 +127,7 @@ class Fleet:
         serial = f"{rng.randrange(10**8):08d}"
         password = None if plan.password is None else plan.password.encode()
         protocols = PROTOCOLS[plan.versions[(number - 1) % len(plan.versions)]]
-        endpoint = Endpoint(plan.url, identity, password, protocols)
+        endpoint = Endpoint(plan.url, identity, password, protocols, plan.tls)
         if Version.V16 in protocols:
             plate = v16.Nameplate(vendor, kind, serial, connectors=plan.connectors, supply=supply)
             return v16.Station(endpoint, plate, clock=self.clock, rng=rng, observer=self.counters)

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -127,6 +128,18 @@ class Endpoint:
             return {}
         raw = self.identity.encode() + b":" + self.password
         return {"Authorization": "Basic " + base64.b64encode(raw).decode("ascii")}
+
+
+def tls_context(roots: Path | None = None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """How to trust a CSMS (its roots as PEM, those of the system without), and the station's own chain for profile 3.
+
+    The key may stand in the file of the certificate. Raises OSError (ssl.SSLError is one) for files that are no good.
+    """
+    context = ssl.create_default_context(cafile=None if roots is None else str(roots))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # 1.6 security whitepaper and 2.0.1, A00.FR.314
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """F5: the charging profiles of a simulated 2.x station, and how they bend its charging curves (2.0.1, K)."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from csms.ocpp.timestamps import write as timestamp
@@ -9,11 +9,13 @@ from simulators import profiles as composition
 from simulators.profiles import STATION_WIDE, TX, Profile, Situation
 from simulators.v201.charging import Charging
 from simulators.v201.evse import Evse, Transaction
+from simulators.v201.needs import charging_needs
 from simulators.v201.parts import Parts
 
 CONTROLLER: Final = "SmartChargingCtrlr"
 EXTERNAL: Final = "ChargingStationExternalConstraints"
 MAX_STEP_S: Final = 60.0
+PLAN_S: Final = 86_400
 EXTERNAL_ID: Final = 1_000_000  # ids of limits that the grid or an energy manager set
 
 
@@ -24,6 +26,7 @@ class Profiles:
         self.held: list[Profile] = []
         self._charging = charging
         self._parts = parts
+        self._awaits_plan: int | None = None
         charging.adjust = self.adjust
         charging.metering.until_profile_s = self.until_change_s
         charging.on_ended.append(self._forget)
@@ -132,6 +135,8 @@ class Profiles:
         profile = composition.read(payload, evse_id)
         self.held = [one for one in self.held if not self._replaces(profile, one)] + [profile]
         self.apply()
+        if profile.purpose == TX:
+            self._tell_plan(evse_id)
 
     def expect(self, evse_id: int, payload: dict[str, Any]) -> None:
         """Keep the profile of a RequestStartTransaction for the transaction that it starts (F01.FR.09)."""
@@ -182,6 +187,35 @@ class Profiles:
                 self.held, situation, now, duration_s, unit=unit, most_w=most_w
             ),
         }
+
+    # --- what the car wants
+
+    def tell_needs(self, evse_id: int, departs_at: datetime) -> bool:
+        """The car tells over ISO 15118 what it needs; the CSMS answers with a TxProfile (K15). False without a car."""
+        evse = self._charging.evses[evse_id]
+        if evse.battery is None or evse.transaction is None:
+            return False
+        self._awaits_plan = evse_id
+        self._parts.report(
+            "NotifyEVChargingNeeds", {"evseId": evse_id, "chargingNeeds": charging_needs(evse.battery, departs_at)}
+        )
+        return True
+
+    def _tell_plan(self, evse_id: int) -> None:
+        """The car has chosen how it charges within the profile that its needs brought (K15.FR.09)."""
+        if self._awaits_plan != evse_id:
+            return
+        self._awaits_plan = None
+        composed = self.composite(evse_id, PLAN_S, "W")
+        schedule = {
+            "id": 1,
+            "startSchedule": composed["scheduleStart"],
+            "duration": composed["duration"],
+            "chargingRateUnit": "W",
+            "chargingSchedulePeriod": composed["chargingSchedulePeriod"],
+        }
+        payload = {"timeBase": composed["scheduleStart"], "evseId": evse_id, "chargingSchedule": schedule}
+        self._parts.report("NotifyEVChargingSchedule", payload)
 
     # --- limits from elsewhere
 

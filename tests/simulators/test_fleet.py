@@ -190,6 +190,7 @@ def test_the_command_explains_itself_and_refuses_nonsense() -> None:
     assert "--version" in shown.output
     assert runner.invoke(app, ["--speed", "0"]).exit_code == 2
     assert runner.invoke(app, ["--version", "3.0"]).exit_code == 2
+    assert runner.invoke(app, ["--url", "wss://127.0.0.1/", "--ca", "/nowhere.pem"]).exit_code == 2
     assert runner.invoke(app, ["--id-tags", "T" * 21]).exit_code == 2
     assert runner.invoke(app, ["--behind", "5", "--speed", "1"]).exit_code == 2
     assert runner.invoke(app, ["--url", "http://127.0.0.1/"]).exit_code == 2

@@ -1,8 +1,10 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from csms.ocpp.versions import Version
+from simulators.battery import Supply
 from simulators.v201 import Nameplate, settled
 from tests.simulators.bench_v201 import ACCEPTED, BOTH, bench201
 from tests.simulators.station_bench import car
@@ -136,3 +138,22 @@ async def test_profiles_that_cannot_hold_are_refused(evse_id: int, bad: dict[str
         answer = await b.csms.call("SetChargingProfile", {"evseId": evse_id, "chargingProfile": bad})
         assert answer["statusInfo"]["reasonCode"] == reason
         await settled(b.station)
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("supply", [Supply.ac(), Supply.dc()], ids=["AC", "DC"])
+async def test_a_car_tells_what_it_needs_and_then_what_it_plans(supply: Supply, version: Version) -> None:
+    async with bench201(versions=(version,), nameplate=Nameplate(supply=supply)) as b:
+        departs_at = datetime(2026, 3, 1, 18, tzinfo=UTC)
+        assert not b.station.profiles.tell_needs(1, departs_at)
+        b.station.charging.plug_in(1, car(supply=supply))
+        assert await b.station.charging.present_tag(1, "04AB")
+        assert b.station.profiles.tell_needs(1, departs_at)
+        needs = (await b.csms.expect("NotifyEVChargingNeeds"))["chargingNeeds"]
+        assert needs["requestedEnergyTransfer"] == ("DC" if supply.is_dc else "AC_three_phase")
+        assert needs["departureTime"] == "2026-03-01T18:00:00.000Z"
+        assert b.evse.transaction is not None
+        own = profile(7_000, "TxProfile", transactionId=b.evse.transaction.transaction_id)
+        assert await b.csms.call("SetChargingProfile", {"evseId": 1, "chargingProfile": own}) == ACCEPTED
+        plan = await b.csms.expect("NotifyEVChargingSchedule")
+        assert plan["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"] == 7_000

@@ -1,12 +1,16 @@
 import asyncio
 import base64
+import contextlib
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from csms.ocpp.errors import ErrorKind, OcppError
 from simulators.counters import Counters
-from simulators.wire import Answered, ConnectError, Disconnected, Endpoint, Refused, Reply, TimedOut, Wire
+from simulators.wire import Answered, ConnectError, Disconnected, Endpoint, Refused, Reply, TimedOut, Wire, tls_context
 from tests.simulators.scripted_csms import refuse, scripted_csms
 
 pytestmark = pytest.mark.feature("F5")
@@ -89,6 +93,30 @@ async def test_late_and_foreign_answers_are_counted_and_harm_nothing() -> None:
             assert isinstance(await wire.call("Heartbeat", {}, 5.0), Answered)
             await wire.close()
     assert counters.strays == 5
+
+
+async def test_tls_shows_a_client_certificate_and_trusts_only_the_given_root(tmp_path: Path) -> None:
+    site, makers = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    site.issue_cert("127.0.0.1").configure_cert(context)
+    makers.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    root, chain = tmp_path / "root.pem", tmp_path / "chain.pem"
+    site.cert_pem.write_to_path(root)
+    makers.issue_cert("CP-1").private_key_and_cert_chain_pem.write_to_path(chain)
+    async with scripted_csms(tls=context) as csms:
+        for tls in (tls_context(root), tls_context(None, chain)):
+            with contextlib.suppress(ConnectError):  # TLS 1.3 tells of a missing certificate after the handshake
+                wire = await Wire.open(Endpoint(csms.url, "CP-1", tls=tls), obey, Counters())
+                wire.abort()
+        assert csms.sockets == {}
+        endpoint = Endpoint(csms.url, "CP-1", b"secret", tls=tls_context(root, chain))
+        wire = await Wire.open(endpoint, obey, Counters())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(wire.serve())
+            assert isinstance(await wire.call("Heartbeat", {}, 5.0), Answered)
+            await wire.close()
+        assert csms.authorizations == [endpoint.headers["Authorization"]]
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ocpp", "http://127.0.0.1/ocpp", "nonsense"])
