@@ -6,13 +6,13 @@ import random
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from csms.ocpp.timestamps import write as timestamp
+from simulators.boot import BootStatus, Timing
 from simulators.certificates import CertificateStore
 from simulators.clock import Clock, RunningClock
+from simulators.garbage import GARBAGE
 from simulators.logs import SECURITY, Line
 from simulators.messages import Message, Messages
 from simulators.wire import (
@@ -33,40 +33,6 @@ MAX_UNANSWERED = 3
 MAX_JOURNAL_LINES = 2_000
 LONGEST_WAIT_S = 86_400.0
 FINISH_TIMEOUT_S = 10.0
-
-GARBAGE = (
-    "this is no JSON",
-    "[]",
-    '{"2":"not an array"}',
-    '[2,"garbage-1"]',
-    '[2,"garbage-2",{},{}]',
-    '[2,"garbage-3","Heartbeat",[]]',
-    '[3,"nobody-asked",{}]',
-    '[4,"nobody-asked","GenericError","",{}]',
-    '[9,"unknown-type",{}]',
-    "[" * 2_000,
-)
-
-
-class BootStatus(StrEnum):
-    """RegistrationStatus (OCPP 1.6, 7.36; 2.0.1, 3.66), and the state before the first answer."""
-
-    UNKNOWN = "Unknown"
-    ACCEPTED = "Accepted"
-    PENDING = "Pending"
-    REJECTED = "Rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Waits that no setting of the station holds; simulated seconds but for `call_timeout_s`, which is real."""
-
-    call_timeout_s: float = 30.0
-    boot_retry_s: float = 60.0
-    reboot_s: float = 30.0
-    backoff_minimum_s: float = 10.0
-    backoff_random_s: float = 10.0
-    backoff_doublings: int = 5
 
 
 class StationLife(ABC):

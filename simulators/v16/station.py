@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from simulators import firmware, logs
 from simulators.battery import Supply
+from simulators.boot import Timing
 from simulators.clock import Clock
 from simulators.files import Files, Words
-from simulators.life import StationLife, Timing
+from simulators.life import StationLife
 from simulators.messages import Message
 from simulators.v16 import commands, security
 from simulators.v16.charging import Charging, Parts

@@ -1,7 +1,7 @@
 """F5: the simulated OCPP 2.0.1 and 2.1 station."""
 
+from simulators.boot import BootStatus, Timing
 from simulators.fault import Fault
-from simulators.life import BootStatus, Timing
 from simulators.running import pass_time, settled
 from simulators.v201.evse import ChargingState, IdToken, Status
 from simulators.v201.nameplate import Nameplate

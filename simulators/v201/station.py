@@ -7,9 +7,10 @@ from typing import Any
 
 from csms.ocpp.versions import Version
 from simulators import firmware, logs
+from simulators.boot import Timing
 from simulators.clock import Clock
 from simulators.files import Files, Words
-from simulators.life import StationLife, Timing
+from simulators.life import StationLife
 from simulators.messages import Message
 from simulators.v201 import commands, live
 from simulators.v201.authorization import Authorization

@@ -1,6 +1,6 @@
 import pytest
 
-from simulators.life import GARBAGE
+from simulators.garbage import GARBAGE
 from simulators.v16 import Fault, Status, Timing, settled
 from tests.simulators.scripted_csms import refuse
 from tests.simulators.station_bench import bench, car

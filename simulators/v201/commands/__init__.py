@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from csms.ocpp import schema
 from csms.ocpp.actions import ACTIONS
 from csms.ocpp.errors import ErrorKind, OcppError
-from simulators.life import BootStatus
+from simulators.boot import BootStatus
 from simulators.v201.commands import access, core, files, monitors, screens, security, settings, smart_charging
 from simulators.wire import Payload, Reply
 
