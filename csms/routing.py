@@ -185,8 +185,13 @@ class Routes:
             for key in _keys(one):
                 self._answered.setdefault(key, []).append(one.handle)
 
-    def is_handled(self, version: Version, action: str) -> bool:
-        return (version, action) in self._handlers
+    def handler_of(self, version: Version, action: str) -> Handler | None:
+        """Who answers that call of a station."""
+        return self._handlers.get((version, action))
+
+    def answered_by(self, version: Version, action: str) -> Sequence[AnswerHandler]:
+        """Who stores what stations answer to that call of ours."""
+        return self._answered.get((version, action), ())
 
     def preparer(self, version: Version, action: str) -> Preparer | None:
         """What has to be asked of others before a call of that action is handled; None for nearly all."""

@@ -99,6 +99,7 @@ def test_every_action_has_a_valid_example(version: Version) -> None:
     assert {name: check(version, name, "request", examples[name]) for name in names} == dict.fromkeys(names)
 
 
+@pytest.mark.ocpp("1.6 to station", "2.x to station")
 @pytest.mark.parametrize("version", list(Version))
 async def test_every_action_reaches_the_station_as_it_was_given(
     api: httpx.AsyncClient, runtime: Runtime, store: Store, version: Version
