@@ -108,9 +108,9 @@ def actions_page() -> str:
     lines = [
         "# Every OCPP action",
         "",
-        "Made from the routes, the API and the tests by `python -m tests.tables`; a test fails when it is out of date or a cell is",
-        "empty. *Handler*: who handles the station's call, or stores its answer to ours (every command is kept as a command log",
-        "besides). *Resource*: where it is sent or shown; every action towards a station can be sent as",
+        "Made from the routes, the API and the tests by `python -m tests.tables`; a test fails when it is out of date",
+        "or a cell is empty. *Handler*: who handles the station's call, or stores its answer to ours (every command is kept",
+        "as a command log besides). *Resource*: where it is sent or shown; every action towards a station can be sent as",
         f"`{_COMMANDS}{{Action}}` too.",
     ]
     for version in Version:
@@ -154,13 +154,15 @@ def octt_page() -> str:
     lines = [
         "# Test cases of the Open Charge Alliance",
         "",
-        "The compliance test tool's cases for a CSMS that our own tests cover, by their ids in the OCA's lists. The tool itself was",
-        "not run. Made by `python -m tests.tables`.",
+        "The compliance test tool's cases for a CSMS that our own tests cover, by their ids in the OCA's lists. The tool",
+        "itself was not run. Made by `python -m tests.tables`.",
         "",
         "| case | tests |",
         "| --- | --- |",
     ]
-    lines += [f"| {case} | {_some([str(one) for one in sorted(found[case])])} |" for case in sorted(found, key=_in_order)]
+    lines += [
+        f"| {case} | {_some([str(one) for one in sorted(found[case])])} |" for case in sorted(found, key=_in_order)
+    ]
     return "\n".join(lines) + "\n"
 
 

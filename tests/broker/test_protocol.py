@@ -94,6 +94,7 @@ async def test_a_strict_station_is_refused_with_the_words_of_1_6(bench: Bench) -
         assert answer[2] in ("FormationViolation", "PropertyConstraintViolation")
 
 
+@pytest.mark.ocpp("1.6 BootNotification")
 @pytest.mark.feature("B6")
 async def test_what_a_station_said_of_itself_is_on_its_row(bench: Bench) -> None:
     async with bench.station() as client:
@@ -108,6 +109,7 @@ async def test_what_a_station_said_of_itself_is_on_its_row(bench: Bench) -> None
     assert station.last_boot_at is not None
 
 
+@pytest.mark.ocpp("1.6 Heartbeat")
 @pytest.mark.feature("B6")
 async def test_answers_leave_in_the_order_of_the_calls(bench: Bench) -> None:
     """Some stations do not wait for an answer before the next call; each is stored and answered, in order."""

@@ -100,6 +100,7 @@ async def _run_job(runtime: Runtime) -> None:
     await job.run(runtime)
 
 
+@pytest.mark.ocpp("1.6 StartTransaction", "1.6 MeterValues", "1.6 StopTransaction")
 async def test_a_charge_is_one_row_with_its_energy_duration_and_samples(
     store: Store, calling: CallingStation, clock: FixedClock
 ) -> None:

@@ -75,6 +75,7 @@ async def test_no_error_at_start_up_is_no_error_and_sets_the_state(
         assert [one.status for one in await charge_points_of(work, station)] == [ChargePointStatus.AVAILABLE]
 
 
+@pytest.mark.ocpp("1.6 StatusNotification")
 async def test_an_error_is_raised_repeated_and_resolved(
     store: Store, station: Station, caller: CallingStation, clock: FixedClock
 ) -> None:

@@ -31,7 +31,7 @@ from csms.station.charge_points.service import (
 )
 from csms.station.information import Station, StationDep, StationToChange
 from csms.store import Work
-from csms.web import Page, Reading, Shown, Strict, Writing, may_read, may_write
+from csms.web import Page, Reading, Shown, Strict, Writing, behind, may_read, may_write
 
 router = APIRouter()
 
@@ -155,7 +155,12 @@ async def _replace(work: Work, station: Station, one: ChargePoint, bodies: list[
     await replace_connectors(work, one, connectors)
 
 
-@router.get("/stations/{station_id}/charge-points", summary="All charge points", dependencies=[may_read()])
+@router.get(
+    "/stations/{station_id}/charge-points",
+    summary="All charge points",
+    dependencies=[may_read()],
+    openapi_extra=behind("StatusNotification", "ChangeAvailability"),
+)
 async def list_charge_points(station: StationDep, work: Reading) -> Page[ChargePointShown]:
     connectors = await connectors_of(work, station)
     rows = await charge_points_of(work, station)

@@ -19,7 +19,7 @@ from csms.station.errors.service import get_error, resolve_by_hand
 from csms.station.information import Station, StationDep, StationToChange
 from csms.store import Work
 from csms.tabular import CSV_MEDIA_TYPE, Columns, csv_text, wants_csv
-from csms.web import Page, PageDep, PeriodDep, Reading, Shown, Writing, may_read, may_write, page_of, within
+from csms.web import Page, PageDep, PeriodDep, Reading, Shown, Writing, behind, may_read, may_write, page_of, within
 
 router = APIRouter()
 ErrorId = Annotated[Id, Path(description="the error's id")]
@@ -135,6 +135,7 @@ async def _csv(work: Work, query: SelectOfScalar[StationError]) -> Response:
 @router.get(
     "/stations/{station_id}/errors",
     summary="Online or offline now, and all errors",
+    openapi_extra=behind("StatusNotification"),
     dependencies=[may_read()],
     response_model=StationErrors,
     responses=_CSV_RESPONSES,

@@ -25,7 +25,7 @@ from csms.station.information.service import (
     register_station,
     set_registration,
 )
-from csms.web import CallerDep, Reading, RuntimeDep, Shown, Strict, Writing, may_read, may_write
+from csms.web import CallerDep, Reading, RuntimeDep, Shown, Strict, Writing, behind, may_read, may_write
 
 router = APIRouter()
 
@@ -243,7 +243,12 @@ async def register(
     return StationRegistered(**show(station).model_dump(), password=made)
 
 
-@router.get("/stations/{station_id}", summary="The head of a station's datasheet", dependencies=[may_read()])
+@router.get(
+    "/stations/{station_id}",
+    summary="The head of a station's datasheet",
+    dependencies=[may_read()],
+    openapi_extra=behind("BootNotification", "Heartbeat"),
+)
 async def read(station: StationDep) -> StationShown:
     return show(station)
 

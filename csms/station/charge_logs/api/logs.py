@@ -125,6 +125,7 @@ async def list_all_charge_logs(
 
 @router.get(
     "/stations/{station_id}/charge-logs",
+    openapi_extra=behind("StartTransaction", "StopTransaction", "TransactionEvent"),
     summary="Charges of the station",
     dependencies=[may_read()],
     response_model=Page[ChargeLogShown],

@@ -22,6 +22,7 @@ from csms.web import (
     PageDep,
     PeriodDep,
     Reading,
+    behind,
     may_read,
     page_of,
     within,
@@ -64,6 +65,7 @@ async def list_charge_samples(
 
 @router.get(
     "/stations/{station_id}/meter-values",
+    openapi_extra=behind("MeterValues"),
     summary="All samples of the station, also those outside of charges",
     dependencies=[may_read()],
 )
