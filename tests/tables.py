@@ -30,6 +30,25 @@ ALL_COMMANDS: Final = "to station"
 _COMMANDS: Final = "POST /api/v1/stations/{station_id}/commands/"
 
 
+_ACTIONS_HEAD: Final = f"""\
+# Every OCPP action
+
+Made from the routes, the API and the tests by `python -m tests.tables`; a test fails when it is out of date or a cell is
+empty. *Handler*: who handles the station's call, or stores its answer to ours (every command is kept as a command log
+besides). *Resource*: where it is sent or shown; every action towards a station can be sent as
+`{_COMMANDS}{{Action}}` too.
+"""
+_OCTT_HEAD: Final = """\
+# Test cases of the Open Charge Alliance
+
+The compliance test tool's cases for a CSMS that our own tests cover, by their ids in the OCA's lists. The tool itself
+was not run. Made by `python -m tests.tables`.
+
+| case | tests |
+| --- | --- |
+"""
+
+
 @dataclass(frozen=True, order=True)
 class Place:
     """A test, or a class or file of tests."""
@@ -105,14 +124,7 @@ def handlers(routes: Routes, version: Version, action: Action) -> str:
 def actions_page() -> str:
     """The table of all actions."""
     routes, tests, offered = find_routes(), tests_of_actions(), resources()
-    lines = [
-        "# Every OCPP action",
-        "",
-        "Made from the routes, the API and the tests by `python -m tests.tables`; a test fails when it is out of date",
-        "or a cell is empty. *Handler*: who handles the station's call, or stores its answer to ours (every command is kept",
-        "as a command log besides). *Resource*: where it is sent or shown; every action towards a station can be sent as",
-        f"`{_COMMANDS}{{Action}}` too.",
-    ]
+    lines = _ACTIONS_HEAD.splitlines()
     for version in Version:
         known = ACTIONS[version]
         lines += ["", f"## {version.value} ({len(known)})", "", "| action | direction | handler | resource | tests |"]
@@ -151,15 +163,7 @@ def octt_page() -> str:
     found: dict[str, set[Place]] = defaultdict(set)
     for case, place in marked("octt"):
         found[case].add(place)
-    lines = [
-        "# Test cases of the Open Charge Alliance",
-        "",
-        "The compliance test tool's cases for a CSMS that our own tests cover, by their ids in the OCA's lists. The tool",
-        "itself was not run. Made by `python -m tests.tables`.",
-        "",
-        "| case | tests |",
-        "| --- | --- |",
-    ]
+    lines = _OCTT_HEAD.splitlines()
     lines += [
         f"| {case} | {_some([str(one) for one in sorted(found[case])])} |" for case in sorted(found, key=_in_order)
     ]
