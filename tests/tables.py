@@ -34,8 +34,8 @@ _ACTIONS_HEAD: Final = f"""\
 # Every OCPP action
 
 Made from the routes, the API and the tests by `python -m tests.tables`; a test fails when it is out of date or a cell
-is empty. *Handler*: who handles the station's call, or stores its answer to ours (every command is kept as a command log
-besides). *Resource*: where it is sent or shown; every action towards a station can be sent as
+is empty. *Handler*: who handles the station's call, or stores its answer to ours (every command is kept as a command
+log besides). *Resource*: where it is sent or shown; every action towards a station can be sent as
 `{_COMMANDS}{{Action}}` too.
 """
 _OCTT_HEAD: Final = """\
