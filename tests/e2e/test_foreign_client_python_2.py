@@ -252,6 +252,7 @@ async def check_head(system: System, version: Version) -> None:
     assert (hardware["firmware_version"], hardware["boot_reason"]) == ("5.0.1", "PowerUp")
     assert (communication["protocol"], communication["sim_card"]["iccid"]) == (version, "8947000000000000001")
     assert communication["last_heartbeat_at"] is not None
+    assert head["status"] == "available"
 
 
 async def check_charge_points(system: System) -> None:

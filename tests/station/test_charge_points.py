@@ -381,3 +381,16 @@ class TestConnectorStates:
         assert [one.is_operative for one in await stored(store, station)] == [True, False]
         await calling.answered("ChangeAvailability", {"operationalStatus": "Inoperative"}, {"status": "Accepted"})
         assert [one.is_operative for one in await stored(store, station)] == [False, False]
+
+    @pytest.mark.parametrize("version", VERSIONS_2)
+    async def test_the_station_works_as_long_as_one_charge_point_does(self, store: Store, version: Version) -> None:
+        station = await make_station(store)
+        calling = await connect(store, station, version)
+        told = []
+        for number, word in ((1, "Available"), (2, "Faulted"), (1, "Unavailable"), (2, "Unavailable"), (1, "Occupied")):
+            work = store.note()
+            await set_connector_status(work, calling.connected, number, 1, word, work.now)
+            await store.commit_all([work])
+            async with store.reading() as reading:
+                told.append((await reading.session.get_one(Station, station.id)).status)
+        assert told == ["available", "available", "faulted", "unavailable", "available"]

@@ -540,6 +540,17 @@ class TestOddities:
         assert (log.state, log.energy_wh) == (ChargeState.FINISHED, 20)
         assert set(log.flags) & {"clock_suspect", "no_time"}
 
+    @pytest.mark.robustness(34)
+    async def test_a_clock_that_is_set_meanwhile(
+        self, store: Store, calling: CallingStation, clock: FixedClock
+    ) -> None:
+        sent = event("Started", 0, clock(), wh=0) | {"timestamp": "1970-01-01T00:00:05Z"}
+        await calling.call("TransactionEvent", **sent)
+        await tell(calling, "Ended", 1, clock.advance(minutes=20), wh=90)
+        log = await log_of(store)
+        assert (log.duration_s, log.energy_wh) == (1200, 90)
+        assert "clock_suspect" in log.flags
+
     async def test_what_a_lenient_station_may_leave_out(
         self, store: Store, calling: CallingStation, clock: FixedClock
     ) -> None:

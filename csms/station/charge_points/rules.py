@@ -63,6 +63,16 @@ def evse_status(connectors: Iterable[ChargePointStatus], charging: ChargePointSt
     return next((status for status in _STRONGEST_FIRST if status in told), ChargePointStatus.UNKNOWN)
 
 
+def station_status(charge_points: Iterable[ChargePointStatus]) -> ChargePointStatus:
+    """The status of a 2.x station, from those of its charge points: available unless all of them are out of order."""
+    told = set(charge_points) - {ChargePointStatus.UNKNOWN}
+    if not told:
+        return ChargePointStatus.UNKNOWN
+    if not told <= _OUT_OF_ORDER:
+        return ChargePointStatus.AVAILABLE
+    return ChargePointStatus.FAULTED if ChargePointStatus.FAULTED in told else ChargePointStatus.UNAVAILABLE
+
+
 _CHARGING = {
     "Charging": ChargePointStatus.CHARGING,
     "SuspendedEV": ChargePointStatus.SUSPENDED_EV,

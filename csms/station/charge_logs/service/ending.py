@@ -13,6 +13,7 @@ from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import ChargeLog, ChargeState, UnmatchedReason, UnmatchedStop
 from csms.station.charge_logs.rules import (
     LARGEST_CHARGE_WH,
+    SPAN_MAX,
     Energy,
     Flag,
     Moment,
@@ -175,6 +176,8 @@ def finished(transaction: Transaction, stop: Stop, charged: Energy, verdict: Ver
     lasted_s = duration_s(transaction.started_at, stop.moment.at)
     if stop.moment.at < transaction.started_at:
         flags.add(Flag.CLOCK_SUSPECT)
+        lasted_s = duration_s(transaction.received_at, now)
+    elif Flag.CLOCK_SUSPECT in flags and lasted_s > SPAN_MAX.total_seconds():  # the clock was set in between
         lasted_s = duration_s(transaction.received_at, now)
     return {
         "state": ChargeState.FINISHED,

@@ -10,7 +10,13 @@ from csms.ocpp.errors import ErrorKind, OcppError
 from csms.ocpp.versions import Version
 from csms.routing import ConnectedStation, Payload
 from csms.station.charge_points.model import ChargePoint, Connector
-from csms.station.charge_points.rules import ChargePointStatus, charging_status, evse_status, status_of
+from csms.station.charge_points.rules import (
+    ChargePointStatus,
+    charging_status,
+    evse_status,
+    station_status,
+    status_of,
+)
 from csms.station.information import Station, StationStatus
 from csms.store import Fact, Work
 
@@ -68,8 +74,8 @@ async def load_memory(work: Work, stations: Sequence[ConnectedStation]) -> None:
     for station_id, number, row_id, status in rows:
         memories[station_id].by_number[number] = KnownChargePoint(row_id, ChargePointStatus(status))
     statuses = await work.session.exec(select(Station.id, Station.status).where(col(Station.id).in_(memories)))
-    for station_id, station_status in statuses:
-        memories[station_id].station_status = StationStatus(station_status)
+    for station_id, status in statuses:
+        memories[station_id].station_status = StationStatus(status)
     await _load_connectors(work, {one.id: memories[one.id] for one in stations if one.version is not Version.V16})
 
 
@@ -198,7 +204,27 @@ def _derive(
     if status is not before.status:
         shown = word if word is not None and status_of(word) is status else _word_of(status)
         _note_status(work, station, number, before, status, shown, at)
-    _remember(work, station, number, replace(after, status=status))
+    known = replace(after, status=status)
+    _remember(work, station, number, known)
+    _derive_station(work, station, number, before=before, after=known, at=at)
+
+
+def _derive_station(
+    work: Work,
+    station: ConnectedStation,
+    number: int,
+    *,
+    before: KnownChargePoint,
+    after: KnownChargePoint,
+    at: datetime,
+) -> None:
+    """A 2.x station hardly says what it does as a whole: it works as long as one of its charge points does."""
+    memory = station.recall(ChargePoints)
+    noted = memory.noted[1] if memory.noted is not None and memory.noted[0] is work else {}
+    others = [one.status for place, one in (memory.by_number | noted).items() if place != number]
+    then, now = station_status([*others, before.status]), station_status([*others, after.status])
+    if now is not ChargePointStatus.UNKNOWN and (now is not then or memory.station_status is StationStatus.UNKNOWN):
+        _set_station_status(work, station, now.value, at)
 
 
 def _word_of(status: ChargePointStatus) -> str:
