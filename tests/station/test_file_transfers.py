@@ -180,6 +180,21 @@ async def test_an_upload_that_breaks_off_is_never_seen_and_may_be_repeated(
     assert (again.state, again.attempts, again.failure) == (TransferState.COMPLETE, 2, None)
 
 
+async def test_an_upload_that_stands_still_is_cut(
+    client: httpx.AsyncClient, runtime: Runtime, station: Station
+) -> None:
+    runtime.settings = runtime.settings.model_copy(update={"file_idle_timeout_s": 0.2})
+    url = httpx.URL(await upload_url(runtime, station))
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"PUT {url.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf".encode())
+    async with asyncio.timeout(10):
+        assert b" 408 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    assert await contents(runtime) == []
+    assert "nothing more came for 0.2 s" in ((await transfer(runtime.store)).failure or "")
+
+
 async def test_a_form_without_its_end_is_refused(client: httpx.AsyncClient, runtime: Runtime, station: Station) -> None:
     head = {"Content-Type": "multipart/form-data; boundary=b"}
     body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.log"\r\n\r\nhalf\r\n'

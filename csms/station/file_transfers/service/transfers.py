@@ -285,11 +285,17 @@ async def _settle(runtime: Runtime, ticket: Ticket, blob: Blob, name: str) -> St
     except CsmsError:
         runtime.files.remove(blob.key)
         raise
+    log.info("file received", transfer_id=ticket.transfer_id, size_bytes=blob.size_bytes, name=file.name)
     return file
 
 
 async def _note_failure(runtime: Runtime, ticket: Ticket, error: BaseException) -> None:
-    reason = error.detail if isinstance(error, CsmsError) else f"the transfer broke off ({type(error).__name__})"
+    if isinstance(error, CsmsError):
+        reason = error.detail
+    elif isinstance(error, TimeoutError):
+        reason = f"nothing more came for {runtime.settings.file_idle_timeout_s:g} s"
+    else:
+        reason = f"the transfer broke off ({type(error).__name__})"
     log.warning("file not received", transfer_id=ticket.transfer_id, reason=reason)
     async with runtime.store.writing() as work:
         transfer = await work.session.get(FileTransfer, ticket.transfer_id, with_for_update=True)
