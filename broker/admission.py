@@ -123,9 +123,10 @@ class Admission:
         if not await self._may_replace(station, is_authenticated):
             reason = "a connection with this identity is alive; it was kept"
             raise Refusal(HTTPStatus.CONFLICT, reason, Cause.REFUSED_STILL_CONNECTED)
-        if profile != station.security_profile:
+        version = negotiate(offered, self._versions)
+        if profile != station.security_profile and version is not None:
             await self._finish_upgrade(station, profile)
-        return Admitted(station, negotiate(offered, self._versions), ", ".join(offered), is_authenticated, profile)
+        return Admitted(station, version, ", ".join(offered), is_authenticated, profile)
 
     async def _finish_upgrade(self, station: Station, profile: int) -> None:
         """A05: it has come with its new profile, so the old one is refused from now on."""

@@ -238,6 +238,7 @@ class TlsListener:
         self._acceptors: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._unfinished: Counter[str] = Counter()
+        self._rate = TokenBucket(settings.connects_per_second_max, settings.connects_per_second_max)
         self._logged = TokenBucket(LOGGED_FAILURES_PER_MINUTE / 60, LOGGED_FAILURES_PER_MINUTE)
 
     async def start(self, host: str, port: int) -> int:
@@ -263,6 +264,8 @@ class TlsListener:
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
             self._begin(accepted, str(peer[0]))
+            if not self._rate.take():  # a herd waits in the backlog: a handshake costs more than a 503
+                await asyncio.sleep(self._rate.wait_s())
 
     def _begin(self, accepted: socket.socket, address: str) -> None:
         if self._unfinished[address] >= self._settings.tls_handshakes_per_address_max:
@@ -277,7 +280,6 @@ class TlsListener:
     async def _shake_hands(self, accepted: socket.socket, address: str) -> None:
         """The WebSocket begins when this has succeeded."""
         try:
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._make_socket,
                 accepted,
@@ -285,8 +287,7 @@ class TlsListener:
                 ssl_handshake_timeout=self._settings.open_timeout_s,
                 ssl_shutdown_timeout=self._settings.close_timeout_s,
             )
-        except Exception as error:  # noqa: BLE001  # whatever a stranger sends must end here
-            accepted.close()
+        except Exception as error:  # noqa: BLE001  # whatever a stranger sends must end here; the loop closes the socket
             kind, reason = failure_of(error)
             self._failed(FailedHandshake(kind, reason, address, _claimed(error)))
         finally:

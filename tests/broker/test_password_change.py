@@ -227,7 +227,8 @@ async def test_to_a_station_that_is_away_nothing_changes(bench: Bench, api: http
         ("ab" * 15, Version.V16),
         ("ab" * 21, Version.V16),
         ("x" * 15, Version.V201),
-        ("x" * 41, Version.V21),
+        ("x" * 41, Version.V201),
+        ("x" * 65, Version.V21),
     ],
     indirect=["version"],
 )

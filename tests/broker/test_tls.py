@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import os
+import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 
 from broker.server import Broker
 from csms.config import Settings, UnknownStations
+from csms.launch.process import reload_at_sighup
 from csms.outbox import Event
 from csms.platform.certificate_authority import import_authority
 from csms.platform.organisations import Organisation
@@ -385,6 +388,37 @@ class TestRenewal:
             async with over_tls(bench, authorities.client(), "CS-2", additional_headers=basic("CS-2")) as after:
                 assert after.transport.get_extra_info("ssl_object").getpeercert(binary_form=True) != old
             assert (await boot(open_before))[0] == 3
+
+    async def test_a_signal_has_them_read_at_once(self, bench: Bench) -> None:
+        tls = bench.broker.tls
+        assert tls is not None
+        before = tls.current
+
+        async def is_renewed() -> bool:
+            return tls.current is not before
+
+        reload_at_sighup(bench.broker)
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await eventually(is_renewed)
+        finally:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+
+    class TestByItself:
+        @pytest.fixture
+        def broker_settings(self, settings: Settings, authorities: Authorities) -> Settings:
+            return authorities.settings(settings, tls_reload_s=0.02)
+
+        async def test_changed_files_are_noticed(self, bench: Bench, authorities: Authorities) -> None:
+            tls = bench.broker.tls
+            assert tls is not None
+            before = tls.current
+            authorities.renew_server()
+
+            async def is_renewed() -> bool:
+                return tls.current is not before
+
+            await eventually(is_renewed)
 
     async def test_broken_files_leave_the_old_ones_in_force(self, bench: Bench, authorities: Authorities) -> None:
         await with_password(bench)

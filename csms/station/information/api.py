@@ -60,7 +60,7 @@ Password = Annotated[
     SecretStr,
     Field(
         max_length=80,
-        description="1.6: 16 to 20 characters or 32 to 40 hexadecimal digits; 2.x: 16 to 40 characters",
+        description="1.6: 16 to 20 characters or 32 to 40 hexadecimal digits; 2.0.1: 16 to 40, 2.1: 16 to 64",
         examples=["6f3a1c9e5b7d20488af10c3e9b5d7246a1c0ffee"],
     ),
 ]

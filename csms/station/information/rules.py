@@ -12,7 +12,9 @@ KEY_BYTES_MAX: Final = 20
 """A 1.6 AuthorizationKey: 16 to 20 bytes, 32 to 40 hexadecimal digits over OCPP."""
 PASSWORD_CHARS_MIN: Final = 16
 PASSWORD_CHARS_MAX: Final = 40
-"""A 2.x BasicAuthPassword."""
+"""A 2.0.1 BasicAuthPassword."""
+PASSWORD_21_CHARS_MAX: Final = 64
+"""One of 2.1."""
 PROFILES_WITH_PASSWORD: Final = (1, 2)
 _HEX_KEY = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,20}")
 _DEGREES_MAX: Final = (90, 180)
@@ -44,8 +46,9 @@ def password_fault(password: str, protocol: str) -> str | None:
     if not password.isprintable():
         return "use printable characters"
     if protocol != "ocpp1.6":
-        is_long_enough = PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX
-        return None if is_long_enough else f"use {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"
+        most = PASSWORD_21_CHARS_MAX if protocol == "ocpp2.1" else PASSWORD_CHARS_MAX
+        is_right = PASSWORD_CHARS_MIN <= len(password) <= most
+        return None if is_right else f"use {PASSWORD_CHARS_MIN} to {most} characters"
     if KEY_BYTES_MIN <= len(canonical_key(password.encode())) <= KEY_BYTES_MAX:
         return None
     sizes = f"{KEY_BYTES_MIN} to {KEY_BYTES_MAX}"
