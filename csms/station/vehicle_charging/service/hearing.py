@@ -69,14 +69,15 @@ async def needs_heard(work: Work, station: ConnectedStation, payload: Payload, *
     """
     number = _number(payload)
     log = await running_at(work, station.id, number)
-    needs = read_needs(payload.get("chargingNeeds"))
+    told = payload.get("chargingNeeds")
+    needs = read_needs(told)
     is_planned = needs.is_known and await plans_for_vehicles(work, station.organisation_id)
     answer = _answer(needs_known=needs.is_known, is_planned=is_planned, is_charging=log is not None)
     if knows_no_profile and not is_planned:
         answer = {"status": "NoChargingProfile"}
     columns: dict[str, Any] = {
         "transaction_id": None if log is None else transaction_of(log),
-        "needs": payload.get("chargingNeeds"),
+        "needs": told if isinstance(told, dict) else None,
         "needs_at": work.now,
         "needs_answer": answer["status"],
         "steps_max": _integer(payload.get("maxScheduleTuples")),
