@@ -8,7 +8,7 @@ import orjson
 
 MASK: Final = "(hidden)"
 
-_SECRET_NAME: Final = re.compile(r"authorizationkey|password|passphrase|secret|privatekey|simpin", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(r"authorizationkey|password|passphrase|secret|privatekey|simpin|vpnkey", re.IGNORECASE)
 _VALUE_FIELDS: Final = frozenset({"value", "attributeValue", "actualValue", "data"})
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/?#\s:@]*):([^/?#\s]*)(?=@)")
 _ONE_TIME: Final = re.compile(r"csmsf_[A-Za-z0-9]{16,}")
@@ -45,6 +45,7 @@ _HINTS: Final = (
     "secret",
     "privatekey",
     "simpin",
+    "vpnkey",
     '"vpn"',
     "://",
     "csmsf_",

@@ -7,11 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import select
 
 from csms.clock import FixedClock
 from csms.ocpp.versions import Version
+from csms.station.device_reports import DeviceMessage, DeviceReport
 from csms.station.device_reports.jobs import give_up_late
 from csms.station.information import Station
+from csms.station.settings import Setting
+from csms.station.settings.model import SettingChange
 from tests.broker.answering import Answering, answering
 from tests.broker.conftest import Bench
 from tests.builders import make_station
@@ -383,6 +387,11 @@ async def test_chosen_components_are_reported(
     async with answering(bench, new.identity, version, ACCEPTS) as station:
         refresh = (await api.post(url(new, "/refreshes"), json=body)).json()
         asked = station.sent("GetReport")[0]
+        limited = variable("DeviceDataCtrlr", "ItemsPerMessage", "1", instance="GetReport")
+        await send_report(station, 77, [[limited]], [0])
+        await sorted_in(bench)
+        two = await api.post(url(new, "/refreshes"), json={"components": body["components"] * 2})
+        assert (two.status_code, "at most 1" in two.text) == (422, True)
         part = variable("EVSE", "AvailabilityState", "Faulted", mutability="ReadOnly")
         part["component"]["evse"] = {"id": 1}
         await send_report(station, asked["requestId"], [[part]], [0])
@@ -590,6 +599,23 @@ async def test_a_raw_report_can_be_followed_too(
         "complete",
         len(INVENTORY),
     )
+
+
+@pytest.mark.parametrize("version", [Version.V201])
+async def test_nothing_of_a_deleted_station_stays_but_its_history(
+    bench: Bench, api: httpx.AsyncClient, new: Station, version: Version
+) -> None:
+    async with answering(bench, new.identity, version, {**ACCEPTS, "SetVariables": set_variables}) as station:
+        await inventory(bench, api, new, station)
+        await api.patch(url(new), json={"changes": CHANGES[:1]})
+        await station.call("NotifyReport", requestId=9, seqNo=0, tbc=True, generatedAt="2026-01-01T00:00:00Z")
+    await bench.closed(new.identity)
+    assert (await api.delete(f"/api/v1/stations/{new.identity}")).is_success
+    await sorted_in(bench)
+    async with bench.store.reading() as work:
+        for table in (Setting, DeviceReport, DeviceMessage):
+            assert (await work.session.exec(select(table))).all() == [], table
+        assert len((await work.session.exec(select(SettingChange))).all()) == 1
 
 
 async def _seconds(act: Callable[[], Awaitable[Any]]) -> float:

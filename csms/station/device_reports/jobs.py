@@ -1,8 +1,13 @@
 """S15: gives up reports whose parts stay away, and has what came of them sorted in."""
 
+from sqlmodel import col, delete
+
 from csms.jobs import Job
+from csms.outbox import Consumer, Event
 from csms.runtime import Runtime
+from csms.station.device_reports.model import DeviceMessage, DeviceReport
 from csms.station.device_reports.service import expire, tell_left_behind
+from csms.store import Work
 
 
 async def give_up_late(runtime: Runtime) -> None:
@@ -12,4 +17,11 @@ async def give_up_late(runtime: Runtime) -> None:
         await expire(work)
 
 
+async def forget(work: Work, event: Event) -> None:
+    """The station is deleted: nobody follows its reports any more."""
+    for table in (DeviceMessage, DeviceReport):
+        await work.session.exec(delete(table).where(col(table.station_id) == event.station_id))
+
+
+CONSUMERS = (Consumer("device_reports.forget", frozenset({"station_deleted"}), forget),)
 JOBS = (Job("device_reports.give_up_late", every_s=20, run=give_up_late),)

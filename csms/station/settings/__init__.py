@@ -7,6 +7,8 @@ from csms.station.settings.rules.words import AttributeKind, SettingOutcome
 from csms.station.settings.service.changing import ChangeResult, Wish, change_settings
 from csms.station.settings.service.knowledge import known_value
 from csms.station.settings.service.limits import learn
+from csms.station.settings.service.recommending import apply_recommended
+from csms.station.settings.service.refreshing import Wanted, refresh
 
 NEEDS = ("platform.organisations", "station.commands", "station.device_reports", "station.information")
 __all__ = [
@@ -15,10 +17,13 @@ __all__ = [
     "ChangeResult",
     "Setting",
     "SettingOutcome",
+    "Wanted",
     "Wish",
+    "apply_recommended",
     "change_settings",
     "known_value",
     "learn",
     "read_address",
+    "refresh",
     "resolve",
 ]

@@ -1,7 +1,10 @@
 """S15: sorts in what stations told of their settings, and notes restarts."""
 
+from sqlmodel import col, delete
+
 from csms.outbox import Consumer, Event
 from csms.station.device_reports import FACTS, Topic
+from csms.station.settings.model import Setting
 from csms.station.settings.service.rebooting import has_rebooted
 from csms.station.settings.service.sorting import sort_in
 from csms.store import Fact, Work
@@ -21,7 +24,13 @@ async def take_boot(work: Work, event: Event) -> None:
         await has_rebooted(work, event.station_id, event.at, event.data.get("reason"))
 
 
+async def forget(work: Work, event: Event) -> None:
+    """The station is deleted: its settings go with it; what was changed stays in the history for its time."""
+    await work.session.exec(delete(Setting).where(col(Setting.station_id) == event.station_id))
+
+
 CONSUMERS = (
     Consumer("settings.told", frozenset({TOLD}), take_told),
+    Consumer("settings.forget", frozenset({"station_deleted"}), forget),
     Consumer("settings.booted", frozenset({"station_booted"}), take_boot),
 )

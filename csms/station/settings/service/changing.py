@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from csms.exceptions import Conflict, Invalid
+from csms.exceptions import Conflict, CsmsError, Invalid
 from csms.ocpp.versions import Version
 from csms.rights import Caller
 from csms.runtime import Runtime
@@ -99,7 +99,14 @@ async def change_settings(
             told = [item.result(SettingOutcome.NOT_SENT, gap, None) for item in group]
         else:
             action, payload = _message(plan.version, group)
-            command = await send(runtime, caller, identity, action, payload, timeout_s=timeout_s)
+            try:
+                command = await send(runtime, caller, identity, action, payload, timeout_s=timeout_s)
+            except CsmsError as error:
+                if not results:
+                    raise
+                gap = error.detail
+                waiting.appendleft(group)
+                continue
             if _is_too_long(command, group):
                 waiting.extendleft([item] for item in reversed(group))
                 continue

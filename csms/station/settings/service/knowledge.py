@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import NotFound
@@ -35,7 +35,7 @@ def settings_query(station: Station, wanted: SettingFilter) -> SelectOfScalar[Se
     """The station's settings in the protocol that it speaks now, to be paged."""
     query = select(Setting).where(Setting.station_id == station.id, _speaks(version_of(station)))
     if wanted.text:
-        query = query.where(col(Setting.key).contains(wanted.text.lower(), autoescape=True))
+        query = query.where(func.lower(col(Setting.name)).contains(wanted.text.lower(), autoescape=True))
     if wanted.component:
         query = query.where(col(Setting.component) == wanted.component)
     if wanted.charge_point_number is not None:

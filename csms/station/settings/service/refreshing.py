@@ -29,6 +29,7 @@ BASES: Final = {
 CRITERIA: Final = {"active": "Active", "available": "Available", "enabled": "Enabled", "problem": "Problem"}
 UNKNOWN_SHOWN: Final = 50
 ITEMS_LIMIT: Final = limit_address("ItemsPerMessage", "GetVariables")
+PARTS_LIMIT: Final = limit_address("ItemsPerMessage", "GetReport")
 BYTES_LIMIT: Final = limit_address("BytesPerMessage", "GetVariables")
 ITEMS_READ: Final = 20
 """Variables read with one message where the station does not tell its limit."""
@@ -103,6 +104,10 @@ async def _messages(work: Work, station: Station, wanted: Wanted, request_id: in
         return [("GetConfiguration", {})]
     if not wanted.parts and not wanted.criteria:
         return [("GetBaseReport", {"requestId": request_id, "reportBase": BASES[wanted.scope]})]
+    told = await values_of(work, station.id, [PARTS_LIMIT])
+    most = limit(told.get(PARTS_LIMIT.key), default=len(wanted.parts) or 1)
+    if len(wanted.parts) > most:
+        raise Invalid(f"the station reports at most {most} components at a time", place="body/components")
     payload: dict[str, Any] = {"requestId": request_id}
     if wanted.criteria:
         payload["componentCriteria"] = [CRITERIA[one] for one in wanted.criteria]
