@@ -154,7 +154,7 @@ def refuse_password(station: Station, address: Address) -> None:
     if address.variable.lower() in PASSWORDS:
         raise Conflict(
             f"{address.name} is the password that the station logs in with; change it on both sides at once with "
-            f"/api/v1/stations/{station.identity}/password"
+            f"POST /api/v1/stations/{station.identity}/password/change"
         )
 
 
