@@ -1,4 +1,4 @@
-"""An OCPP 1.6 station made with `ocpp-rpc` of the npm registry, which checks every frame against its own schemas."""
+"""Stations of OCPP 1.6 and 2.0.1 made with `ocpp-rpc` of the npm registry; it checks every frame by its own schemas."""
 
 import asyncio
 import json
@@ -58,9 +58,9 @@ class NodeStation:
 
 
 @asynccontextmanager
-async def started(folder: Path, system: System) -> AsyncIterator[NodeStation]:
+async def started(folder: Path, system: System, program: str = "station.mjs") -> AsyncIterator[NodeStation]:
     process = await asyncio.create_subprocess_exec(
-        *("node", "station.mjs", system.url, STATION, TOKEN),
+        *("node", program, system.url, STATION, TOKEN),
         cwd=folder,
         env=os.environ | {"NODE_ENV": "test"},
         stdout=subprocess.PIPE,
@@ -137,3 +137,43 @@ async def check_datasheet(system: System, transaction_id: int) -> None:
     assert {frame["outcome"] for frame in frames} == {"answered", "refused"}
     commands = await system.items(f"stations/{STATION}/commands")
     assert len(commands) == sum(frame["asked_by"] == "csms" for frame in frames) == 7
+
+
+@pytest.mark.ocpp("2.0.1 BootNotification", "2.0.1 Authorize", "2.0.1 TransactionEvent", "2.0.1 GetVariables")
+async def test_a_2_0_1_station_made_with_ocpp_rpc_charges_and_obeys(node_station: Path, system: System) -> None:
+    await system.post("tokens", {"uid": TOKEN})
+    async with started(node_station, system, "station_201.mjs") as station:
+        assert (await station.told("booted"))["status"] == "Accepted"
+        assert (await station.told("authorised"))["idTokenInfo"]["status"] == "Accepted"
+        await station.told("ready")
+
+        asked = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
+        known = {**asked, "attributeStatus": "Accepted", "attributeValue": "300"}
+        await check_answer(system, "GetVariables", {"getVariableData": [asked]}, {"getVariableResult": [known]})
+        start = {"idToken": {"idToken": TOKEN, "type": "ISO14443"}, "remoteStartId": 7}
+        await check_answer(system, "RequestStartTransaction", start, {"status": "Rejected"})
+        over = {"ongoingIndicator": False, "messagesInQueue": False}
+        await check_answer(system, "GetTransactionStatus", {"transactionId": "node-transaction-1"}, over)
+        await check_answer(system, "TriggerMessage", {"requestedMessage": "Heartbeat"}, {"status": "Accepted"})
+        assert "currentTime" in await station.told("triggered")
+        refused = await system.command(STATION, "ClearCache", {})
+        assert refused["error"] == {"code": "NotSupported", "description": "this station has no cache", "details": {}}
+        await check_answer(system, "Reset", {"type": "Immediate"}, {"status": "Accepted"})
+        await station.told("closed")
+        assert await station.process.wait() == 0
+
+    assert [event for event in station.events if event["event"] == "invalid"] == [], "every frame fits the schemas"
+    head = await system.get(f"stations/{STATION}")
+    assert (head["hardware"]["model"], head["communication"]["protocol"]) == ("NW 22", "ocpp2.0.1")
+    [log] = await system.items(f"stations/{STATION}/charge-logs")
+    assert (log["transaction_id"], log["state"], log["energy_wh"]) == ("node-transaction-1", "finished", 800)
+    assert (log["duration_s"], log["stop_reason"], log["verdict"], log["flags"]) == (
+        240,
+        "EVDisconnected",
+        "accepted",
+        [],
+    )
+    frames = await system.items(f"stations/{STATION}/communication-logs")
+    assert [frame for frame in frames if frame["violation"]] == []
+    settings = await system.items(f"stations/{STATION}/settings")
+    assert [(one["name"], one["value"]) for one in settings] == [("OCPPCommCtrlr.HeartbeatInterval", "300")]
