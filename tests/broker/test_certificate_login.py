@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from csms.clock import FixedClock
 from csms.config import Settings, UnknownStations
@@ -80,14 +80,16 @@ async def test_from_a_password_to_a_certificate_and_to_its_revocation(
         (await get_station(work, "CS-1")).security_profile = 3
     context = authorities.client()
     context.load_cert_chain(tmp_path / "station.pem")
-    async with over_tls(bench, context) as client:
-        assert (await boot(client))[2]["status"] == "Accepted"
     with pytest.raises(InvalidStatus):
         async with over_tls(bench, context, "CS-2"):
             pass
-    (shown,) = (await api.get(f"{URL}/certificates", params={"is_installed": True})).json()["items"]
-    revoked = await api.post(f"{URL}/certificates/{shown['id']}/revoke", json={"reason": "stolen"})
-    assert revoked.status_code == 200
+    async with over_tls(bench, context) as client:
+        assert (await boot(client))[2]["status"] == "Accepted"
+        (shown,) = (await api.get(f"{URL}/certificates", params={"is_installed": True})).json()["items"]
+        revoked = await api.post(f"{URL}/certificates/{shown['id']}/revoke", json={"reason": "stolen"})
+        assert revoked.status_code == 200
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(client.recv(), DEADLINE_S)
     with pytest.raises(InvalidStatus):
         async with over_tls(bench, context):
             pass

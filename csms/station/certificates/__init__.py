@@ -5,7 +5,13 @@ from csms.station.certificates.rules.installed import CertificateKind, HashData,
 from csms.station.certificates.rules.status import CertificateStatus
 from csms.station.certificates.service.asking import ask_about, known_issuers
 
-NEEDS = ("platform.certificate_authority", "station.commands", "station.errors", "station.information")
+NEEDS = (
+    "platform.certificate_authority",
+    "station.commands",
+    "station.connections",
+    "station.errors",
+    "station.information",
+)
 __all__ = [
     "CertificateKind",
     "CertificateRequest",

@@ -11,6 +11,7 @@ from csms.station.connections.service import (
     record_closed,
     record_refused,
     record_tls_failure,
+    request_disconnect,
     take_ownership,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "record_closed",
     "record_refused",
     "record_tls_failure",
+    "request_disconnect",
     "take_ownership",
 ]

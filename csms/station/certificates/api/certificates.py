@@ -292,7 +292,7 @@ async def delete(station_id: StationId, certificate_id: CertificateId, runtime: 
 async def revoke_certificate(
     station: StationToChange, work: Writing, certificate_id: CertificateId, body: Revocation
 ) -> CertificateShown:
-    """The broker refuses it from now on. It stays on the station, which needs another one to log in with."""
+    """The broker refuses it from now on, and a station that logged in with it is disconnected; it needs another one."""
     row = await get_certificate(work, station, certificate_id, to_change=True)
     revoke(work, station, row, body.reason)
     return CertificateShown.of(row, work.now)

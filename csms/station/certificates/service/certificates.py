@@ -27,10 +27,13 @@ from csms.station.certificates.rules.installed import (
     status_info,
 )
 from csms.station.certificates.rules.requests import SIGNING_USES, CertificateUse, RequestState
+from csms.station.connections import request_disconnect
 from csms.station.information import Station
 from csms.store import Fact, Work
 
 ROWS_READ_MAX: Final = 1000
+WITH_CERTIFICATE: Final = 3
+"""The security profile."""
 
 
 def columns_of(certificate: x509.Certificate, issuer: x509.Certificate | None = None) -> dict[str, Any]:
@@ -330,12 +333,15 @@ async def get_certificate(
 
 
 def revoke(work: Work, station: Station, certificate: StationCertificate, reason: str) -> None:
-    """The station cannot log in with it any more. Raises Conflict if it was revoked before."""
+    """The station cannot log in with it any more; one that did is disconnected. Raises Conflict if it was before."""
     if certificate.revoked_at is not None:
         raise Conflict(f"it was revoked on {certificate.revoked_at:%Y-%m-%d} by {certificate.revoked_by}")
     certificate.revoked_at, certificate.revoked_by = work.now, work.actor.name
     certificate.revoked_because = reason
     _tell(work, station, "certificate_revoked", {"fingerprint": certificate.fingerprint, "reason": reason})
+    is_login = certificate.kind is CertificateKind.STATION and station.security_profile == WITH_CERTIFICATE
+    if is_login and station.is_online:
+        request_disconnect(work, station)
 
 
 def version_of(station: Station) -> Version:
