@@ -37,6 +37,8 @@ from csms.store import Fact, Work
 FOREIGN_DAYS: Final = 7
 """How long a request to somebody else's server is followed."""
 CLOSES_PER_RUN: Final = 500
+STATUSES_MAX: Final = 50
+"""Different words about one request; the standard has far fewer."""
 _NEVER_SENT: Final = frozenset({CommandOutcome.OFFLINE, CommandOutcome.EXPIRED, CommandOutcome.REFUSED})
 
 
@@ -280,13 +282,16 @@ async def _keep_status(
     query = select(DiagnosisStatus).where(
         DiagnosisStatus.station_id == station.id,
         about.is_(None) if row is None else about == row.id,
-        DiagnosisStatus.action == action,
-        DiagnosisStatus.status == status,
     )
-    known = (await work.session.exec(query)).first()
+    rows = (await work.session.exec(query.limit(STATUSES_MAX))).all()
+    known = next((one for one in rows if (one.action, one.status) == (action, status)), None)
+    values: dict[str, Any] = {"last_at": work.now, "request_id": request_id, "info": info}
     if known is not None:
-        values = {"last_at": work.now, "count": known.count + 1, "request_id": request_id, "info": info}
-        work.change(DiagnosisStatus, known.id, **values)
+        work.change(DiagnosisStatus, known.id, **values, count=known.count + 1)
+        return
+    if len(rows) >= STATUSES_MAX:  # words of its own invention: the oldest gives way
+        oldest = min(rows, key=lambda one: one.last_at)
+        work.change(DiagnosisStatus, oldest.id, **values, action=action, status=status, first_at=work.now, count=1)
         return
     work.insert(
         DiagnosisStatus,

@@ -1,6 +1,7 @@
 """S24: what stations said about updates and publications, one row for each word about each."""
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlmodel import col, select
 
@@ -8,6 +9,9 @@ from csms.routing import ConnectedStation
 from csms.station.firmware.model import FirmwareStatus
 from csms.station.information import Station
 from csms.store import Work
+
+STATUSES_MAX: Final = 50
+"""Different words about one thing; the standard has far fewer."""
 
 
 async def keep_status(
@@ -25,13 +29,16 @@ async def keep_status(
     query = select(FirmwareStatus).where(
         FirmwareStatus.station_id == station.id,
         about.is_(None) if about_id is None else about == about_id,
-        FirmwareStatus.action == action,
-        FirmwareStatus.status == status,
     )
-    known = (await work.session.exec(query)).first()
+    rows = (await work.session.exec(query.limit(STATUSES_MAX))).all()
+    known = next((one for one in rows if (one.action, one.status) == (action, status)), None)
+    values: dict[str, Any] = {"last_at": work.now, "request_id": request_id, "info": info}
     if known is not None:
-        values = {"last_at": work.now, "count": known.count + 1, "request_id": request_id, "info": info}
-        work.change(FirmwareStatus, known.id, **values)
+        work.change(FirmwareStatus, known.id, **values, count=known.count + 1)
+        return
+    if len(rows) >= STATUSES_MAX:  # words of its own invention: the oldest gives way
+        oldest = min(rows, key=lambda one: one.last_at)
+        work.change(FirmwareStatus, oldest.id, **values, action=action, status=status, first_at=work.now, count=1)
         return
     work.insert(
         FirmwareStatus,
