@@ -19,7 +19,7 @@ from broker.connection import StationConnection
 from broker.dispatch import Dispatcher
 from broker.metrics import CLOSES, CONNECTIONS
 from broker.socket import Socket
-from csms.bus import Message, Subscription, subject_token
+from csms.bus import Message, NoResponders, RequestFailed, Subscription, subject_token
 from csms.calls import call_subject, read_order, write_outcome
 from csms.ids import new_id
 from csms.ocpp.versions import Version
@@ -63,6 +63,9 @@ RELOAD_KINDS = frozenset(
     }
 )
 OWNER_SUBJECT = "owner"
+PROBE, ALIVE = b"probe", b"alive"
+"""On the subject of calls: another node asks whether the connection answers a ping."""
+PROBE_MARGIN_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -183,6 +186,8 @@ class Node:
         bus = self._runtime.bus
 
         async def serve(data: bytes) -> bytes:
+            if data == PROBE:
+                return ALIVE if await self._answers_ping(connection) else b"gone"
             return write_outcome(await connection.call(read_order(data)))
 
         stale = self._served.pop(old.station.connection_id, None) if old is not None else None
@@ -194,17 +199,33 @@ class Node:
         CONNECTIONS.set(len(self.connections))
 
     async def may_replace(self, station: Station, is_authenticated: bool) -> bool:  # one caller
-        """B11: a station with a password takes over at once; without one, a live connection is kept."""
-        old = self.connections.get(station.identity)
-        if old is None or is_authenticated:
+        """B11: a station with a password takes over at once; without one, a live connection is kept, on any node."""
+        if is_authenticated:
             return True
+        old = self.connections.get(station.identity)
+        is_alive = await self._answers_ping(old) if old is not None else await self._is_alive_elsewhere(station)
+        if is_alive:
+            log.warning("second connection refused: the first is alive", identity=station.identity)
+        return not is_alive
+
+    async def _answers_ping(self, connection: StationConnection) -> bool:
         try:
             async with asyncio.timeout(self._settings.probe_timeout_s):
-                await (await old.socket.ping())
+                await (await connection.socket.ping())
         except (TimeoutError, ConnectionClosed):
-            return True
-        log.warning("second connection refused: the first is alive", identity=station.identity)
-        return False
+            return False
+        return True
+
+    async def _is_alive_elsewhere(self, station: Station) -> bool:
+        """Ask the node that holds the station, if one does."""
+        if not station.is_online:
+            return False
+        wait_s = self._settings.probe_timeout_s + PROBE_MARGIN_S
+        try:
+            reply = await self._runtime.bus.request(call_subject(station.identity), PROBE, timeout_s=wait_s)
+        except (NoResponders, RequestFailed, TimeoutError):
+            return False
+        return reply == ALIVE
 
     # --- closing ------------------------------------------------------------------------------------------
 

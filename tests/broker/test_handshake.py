@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from broker.handshake import credentials_of, identity_of, subprotocols_of
+from broker.server import Broker
 from csms.config import Settings, UnknownStations
 from csms.outbox import Event
 from csms.routing import Registration
@@ -239,6 +241,23 @@ class TestSecondConnection:
                 return (await work.session.exec(select(Event).where(Event.kind == "security_event"))).first()
 
         assert (await eventually(alarm)).data["type"] == "second_connection"
+
+    @pytest.mark.feature("B12")
+    @pytest.mark.robustness(9, 36)
+    async def test_nor_is_it_taken_over_through_another_node(self, bench: Bench) -> None:
+        settings = bench.broker.runtime.settings.model_copy(update={"node_name": "node-2"})
+        second = Broker(replace(bench.broker.runtime, settings=settings), unknown=UnknownStations.ACCEPT)
+        other = Bench(second, await second.start(), bench.store)
+        try:
+            async with bench.station() as first:
+                await boot(first)
+                assert (await refusal(other)).response.status_code == 409
+                assert (await call(first, "Heartbeat"))[0] == 3
+            await bench.closed()
+            async with other.station() as later:
+                assert (await boot(later))[0] == 3
+        finally:
+            await second.stop()
 
     @pytest.mark.robustness(8)
     async def test_with_a_password_the_new_one_takes_over_at_once(self, bench: Bench) -> None:
