@@ -631,3 +631,38 @@ async def test_what_the_station_said_that_it_can_is_kept_to(sit: Sit, version: V
         shown = (await desk.do(desk.api.put(f"{URL}/charge-points/1/charging-limit", json={"power_w": 11000}))).json()
         assert shown["schedules"][0]["unit"] == "A"
         assert shown["schedules"][0]["periods"][0]["limit"] == 15.9
+
+
+@pytest.mark.ocpp("2.x ReportChargingProfiles", "2.x ClearedChargingLimit")
+@pytest.mark.octt("TC_K_51_CSMS", "TC_K_52_CSMS")
+@pytest.mark.parametrize("version", VERSIONS_2)
+async def test_an_external_limit_that_is_reported_too_counts_once_and_goes_with_its_source(
+    sit: Sit, version: Version
+) -> None:
+    about = {"chargingRateUnit": "A", "startSchedule": "2026-01-01T10:00:00Z"}
+    periods = [{"startPeriod": 0, "limit": 9.5}]
+    schedules = [{"id": 1, **about, "chargingSchedulePeriod": periods}]
+    external = reported(-4, 9.5, chargingProfilePurpose="ChargingStationExternalConstraints")
+    async with sit(version) as desk:
+        transaction_id = await start(desk)
+        ems = {"chargingLimitSource": "EMS"}
+        await desk.call("NotifyChargingLimit", evseId=1, chargingLimit=ems, chargingSchedule=schedules)
+        await desk.call(
+            "TransactionEvent",
+            eventType="Updated",
+            timestamp="2026-01-01T12:00:01Z",
+            triggerReason="ChargingRateChanged",
+            seqNo=1,
+            transactionInfo={"transactionId": transaction_id, "chargingState": "Charging"},
+        )
+        await desk.call("ReportChargingProfiles", requestId=4, evseId=1, **ems, chargingProfile=[external])
+        limits = await desk.limits()
+        assert (limits["current_a"], limits["transaction_id"]) == (9.5, transaction_id)
+        (item,) = (await desk.api.get(PROFILES)).json()["items"]
+        assert (item["purpose"], item["state"], item["source"]) == ("external_constraints", "reported", "EMS")
+        clear = await desk.do(desk.api.post(f"{PROFILES}/clear", json={"charge_point_number": 1}))
+        assert clear.status_code == 200
+        assert await desk.states() == {-4: "reported"}  # K10.FR.06: it is not ours to clear
+        await desk.call("ClearedChargingLimit", **ems)
+        assert await desk.states() == {-4: "cleared"}
+        assert (await desk.limits())["current_a"] is None

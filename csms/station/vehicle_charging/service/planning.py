@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from csms.exceptions import Conflict, CsmsError
@@ -44,6 +45,8 @@ STEPS_MAX: Final = 1024
 CHARGE_WAIT: Final = timedelta(seconds=60)
 """How long a plan waits for the transaction to be told of."""
 PLANS_AT_ONCE: Final = 20
+_IS_DUE: Final = text("vehicle_charging.plan_state = 'due'")
+"""Spelt out, so that the partial index is used."""
 _AHEAD: Final = timedelta(days=1)
 _DEPARTURE_MAX: Final = timedelta(days=7)
 _STEPS_READ_MAX: Final = 500
@@ -141,6 +144,9 @@ async def plan_now(runtime: Runtime, caller: Caller, identity: str, number: int)
 
 async def send_due(runtime: Runtime) -> None:
     """Send the plans that are due, some at a time; a slow station does not keep the others waiting."""
+    async with runtime.store.reading() as work:  # nearly always nothing is due: no write lock for that
+        if (await work.session.exec(select(VehicleCharging.id).where(_IS_DUE).limit(1))).first() is None:
+            return
     due = await _claim(runtime)
     await asyncio.gather(*(_send_one(runtime, one) for one in due))
 
@@ -152,7 +158,7 @@ async def _claim(runtime: Runtime) -> list[Due]:
         query = (
             select(VehicleCharging, Station)
             .join(Station, col(Station.id) == VehicleCharging.station_id)
-            .where(VehicleCharging.plan_state == PlanState.DUE)
+            .where(_IS_DUE)
             .order_by(col(VehicleCharging.plan_due_at))
             .limit(PLANS_AT_ONCE)
         )
