@@ -11,11 +11,12 @@ from sqlmodel import select
 
 from csms.clock import FixedClock
 from csms.ocpp.versions import Version
-from csms.station.device_reports import DeviceMessage, DeviceReport
+from csms.station.device_reports import DeviceMessage, DeviceReport, Topic
 from csms.station.device_reports.jobs import give_up_late
 from csms.station.information import Station
 from csms.station.settings import Setting
 from csms.station.settings.model import SettingChange
+from csms.station.settings.service.sorting import sort_in_now
 from tests.broker.answering import Answering, answering
 from tests.broker.conftest import Bench
 from tests.builders import make_station
@@ -599,6 +600,44 @@ async def test_a_raw_report_can_be_followed_too(
         "complete",
         len(INVENTORY),
     )
+
+
+@pytest.mark.robustness(37)
+@pytest.mark.parametrize("version", [Version.V201])
+async def test_several_processes_sort_in_at_once_and_each_part_counts_once(
+    bench: Bench, api: httpx.AsyncClient, new: Station, version: Version
+) -> None:
+    entries = [variable("C", f"V{number}", "1") for number in range(900)]
+    parts = [entries[start : start + 10] for start in range(0, 900, 10)]
+    async with answering(bench, new.identity, version, ACCEPTS) as station:
+        refresh = (await api.post(url(new, "/refreshes"), json={})).json()
+        request_id = station.sent("GetBaseReport")[0]["requestId"]
+        await send_report(station, request_id, parts, list(range(90)))
+        await asyncio.gather(*(sort_in_now(bench.broker.runtime, new.id) for _ in range(4)))
+    ended = await refreshed(api, new, refresh["id"])
+    assert (ended["state"], ended["part_count"], ended["item_count"]) == ("complete", 90, 900)
+    assert len(await listed(api, new)) == 900
+
+
+@pytest.mark.parametrize("version", [Version.V201])
+async def test_what_cannot_be_sorted_in_does_not_stay_for_ever(
+    bench: Bench, new: Station, version: Version, clock: FixedClock
+) -> None:
+    async with bench.store.writing() as work:
+        for _ in range(2):
+            message = DeviceMessage(
+                organisation_id=new.organisation_id,
+                station_id=new.id,
+                topic=Topic.SETTINGS,
+                action="NotifyReport",
+                at=clock(),
+                request={},
+            )
+            work.session.add(message)
+            clock.advance(hours=20)
+    await give_up_late(bench.broker.runtime)
+    async with bench.store.reading() as work:
+        assert len((await work.session.exec(select(DeviceMessage))).all()) == 1
 
 
 @pytest.mark.parametrize("version", [Version.V201])

@@ -6,13 +6,14 @@ from csms.jobs import Job
 from csms.outbox import Consumer, Event
 from csms.runtime import Runtime
 from csms.station.device_reports.model import DeviceMessage, DeviceReport
-from csms.station.device_reports.service import expire, tell_left_behind
+from csms.station.device_reports.service import drop_unsortable, expire, tell_left_behind
 from csms.store import Work
 
 
 async def give_up_late(runtime: Runtime) -> None:
     """One round."""
     async with runtime.store.writing() as work:
+        await drop_unsortable(work)
         await tell_left_behind(work)
         await expire(work)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -25,6 +26,8 @@ from csms.station.device_reports.rules import (
 from csms.station.information import Station
 from csms.store import Fact, Work
 
+log = structlog.get_logger(__name__)
+
 FACTS: Final = {Topic.SETTINGS: "settings_told", Topic.MONITORS: "monitors_told"}
 """The fact that says: messages of that topic wait to be sorted in."""
 REQUEST_ID_MAX: Final = 2**31 - 1
@@ -35,6 +38,8 @@ UNSORTED_PARTS: Final = 50
 PART_TIMEOUT_S: Final = 120
 """After so long without a part the rest is not waited for."""
 EXPIRED_ROWS: Final = 200
+UNSORTABLE_AFTER_H: Final = 24
+"""A message that could not be sorted in for so long never will be, and those behind it wait."""
 
 
 @dataclass(slots=True)
@@ -282,6 +287,17 @@ async def tell_left_behind(work: Work) -> int:
     for station_id, topic, organisation_id in rows:
         work.emit(Fact(kind=FACTS[Topic(topic)], organisation_id=organisation_id, station_id=station_id))
     return len(rows)
+
+
+async def drop_unsortable(work: Work) -> int:
+    """Forget messages that cannot be sorted in; their frames are in the communication log. Returns how many."""
+    table = DeviceMessage.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+    before = work.now - timedelta(hours=UNSORTABLE_AFTER_H)
+    connection = await work.session.connection()
+    count = (await connection.execute(delete(table).where(table.c.at < before))).rowcount
+    if count:
+        log.error("messages of stations could not be sorted in and are dropped", count=count)
+    return count
 
 
 async def settle_report(work: Work, report_id: int, **values: Any) -> DeviceReport:

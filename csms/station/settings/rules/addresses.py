@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-NAME_CHARS_MAX: Final = 255
-"""Longer ones, which only a station without manners sends, are not kept. The standard allows 50."""
+NAME_CHARS_MAX: Final = 100
+"""The standard allows 50. Settings with longer names are not kept: four of them must fit into an index."""
 NUMBER_MAX: Final = 2**31 - 1
 _NAME_2: Final = re.compile(
     r"(?P<component>[^\[\]#/.]+)(\[(?P<component_instance>[^\[\]]+)\])?"
