@@ -4,10 +4,12 @@ import os
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+API_PORT: Final = 8000
 
 
 class UnknownStations(StrEnum):
@@ -114,8 +116,11 @@ class Settings(BaseSettings):
 
     # API
     api_host: str = "127.0.0.1"
-    api_port: int = Field(8000, ge=0, le=65535)
-    public_url: str = Field("http://127.0.0.1:8000", description="how users reach the API; used in links")
+    api_port: int = Field(API_PORT, ge=0, le=65535)
+    public_url: str = Field(
+        default_factory=lambda before: f"http://127.0.0.1:{before['api_port'] or API_PORT}",
+        description="how users reach the API; used in links; this machine if empty",
+    )
     requests_per_minute_max: int = Field(3000, ge=1, description="API requests per key")
     body_bytes_max: int = Field(1024 * 1024, ge=1024)
 
