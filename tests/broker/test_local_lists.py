@@ -195,10 +195,11 @@ async def test_rules_say_which_tokens_are_on_which_lists(
     await settle()
     assert list(held.statuses()) == ["FLEET", "MEMBER", "SINGLE"]
     assert len((await api.get(RULES)).json()["items"]) == 3
-    for one in (by_tag, by_token):
-        assert (await api.delete(f"{RULES}/{one}")).status_code == 204
+    assert (await api.delete(f"{RULES}/{by_tag}")).status_code == 204
+    assert (await api.delete(f"{TOKENS}/{single}")).status_code == 204
     await settle()
     assert (held.statuses(), (await shown(api))["is_wanted"]) == ({}, False)
+    assert (await api.delete(f"{RULES}/{by_token}")).status_code == 404, "it went with its token"
 
 
 async def test_a_token_comes_and_goes_by_time(

@@ -16,6 +16,7 @@ from csms.station.local_lists.service.keeping import (
     due_lists,
     enrol,
     forget_station,
+    forget_token,
     look_again,
     organisations_with_rules,
     uncompared_lists,
@@ -68,6 +69,8 @@ async def tidy(runtime: Runtime) -> None:
 
 
 async def _changed(work: Work, event: Event) -> None:
+    if event.data.get("change") == "removed":
+        await forget_token(work, int(event.data["token_id"]))
     await look_again(work, event.organisation_id, event.station_id)
 
 

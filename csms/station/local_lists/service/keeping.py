@@ -90,6 +90,11 @@ async def remove_rule(work: Work, rule: LocalListRule) -> None:
     await look_again(work, rule.organisation_id)
 
 
+async def forget_token(work: Work, token_id: int) -> None:
+    """A removed token's own rules go with it."""
+    await work.session.exec(delete(LocalListRule).where(col(LocalListRule.token_id) == token_id))
+
+
 async def enrol(work: Work, organisation_id: int) -> int:
     """Give stations that have none a list, so that it is looked at; returns how many there were."""
     known = select(LocalList.station_id).where(LocalList.organisation_id == organisation_id)

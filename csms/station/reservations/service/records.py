@@ -75,10 +75,10 @@ def reservations_query(
     return query
 
 
-async def get_reservation(work: Work, station: Station, reservation_id: int) -> Reservation:
-    """Raises NotFound, also for another station's reservation."""
+async def get_reservation(work: Work, station: Station, reservation_id: int, *, to_change: bool = False) -> Reservation:
+    """Raises NotFound, also for another station's reservation. `to_change` keeps others from it until the commit."""
     query = select(Reservation).where(Reservation.station_id == station.id, Reservation.id == reservation_id)
-    found = (await work.session.exec(query.with_for_update())).first()
+    found = (await work.session.exec(query.with_for_update() if to_change else query)).first()
     if found is None:
         raise NotFound(f"«{station.identity}» has no such reservation; GET …/reservations lists them")
     return found

@@ -50,7 +50,7 @@ async def reserve(runtime: Runtime, caller: Caller, identity: str, wanted: Wante
         raise
     async with runtime.store.writing(caller) as work:
         station = await get_station(work, identity)
-        row = await get_reservation(work, station, reservation.id)
+        row = await get_reservation(work, station, reservation.id, to_change=True)
         if row.state is ReservationState.REQUESTED:
             _settle(work, station, row, command)
         return row
@@ -59,7 +59,13 @@ async def reserve(runtime: Runtime, caller: Caller, identity: str, wanted: Wante
 async def _give_up(runtime: Runtime, caller: Caller, identity: str, reservation_id: int, reason: str) -> None:
     async with runtime.store.writing(caller) as work:
         station = await get_station(work, identity)
-        _end(work, station, await get_reservation(work, station, reservation_id), ReservationState.REFUSED, reason)
+        _end(
+            work,
+            station,
+            await get_reservation(work, station, reservation_id, to_change=True),
+            ReservationState.REFUSED,
+            reason,
+        )
 
 
 def _settle(work: Work, station: Station, row: Reservation, command: Command) -> None:
@@ -119,7 +125,7 @@ async def cancel(runtime: Runtime, caller: Caller, identity: str, reservation_id
     """
     async with runtime.store.writing(caller) as work:
         station = await get_station(work, identity)
-        row = await get_reservation(work, station, reservation_id)
+        row = await get_reservation(work, station, reservation_id, to_change=True)
         if row.state not in LIVE:
             raise Conflict(f"this reservation is {row.state} already; there is nothing to cancel")
         row.cancel_requested_at, row.cancel_requested_by = row.cancel_requested_at or work.now, caller.name
@@ -129,7 +135,7 @@ async def cancel(runtime: Runtime, caller: Caller, identity: str, reservation_id
     command = await send(runtime, caller, identity, "CancelReservation", {"reservationId": number})
     async with runtime.store.writing(caller) as work:
         station = await get_station(work, identity)
-        row = await get_reservation(work, station, reservation_id)
+        row = await get_reservation(work, station, reservation_id, to_change=True)
         if row.state in LIVE and command.outcome is not CommandOutcome.ANSWERED:
             row.reason = f"to be cancelled; {_why(command)}, so it is tried again"
             work.session.add(row)
