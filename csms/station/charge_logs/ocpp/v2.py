@@ -26,8 +26,20 @@ _KINDS: Final[Mapping[str, EventKind]] = {
     "Ended": EventKind.ENDED,
 }
 _STORED_ELSEWHERE: Final = frozenset(
-    {"costDetails", "eventType", "evse", "idToken", "meterValue", "offline", "seqNo", "timestamp", "triggerReason"}
+    {
+        "costDetails",
+        "eventType",
+        "evse",
+        "idToken",
+        "meterValue",
+        "offline",
+        "seqNo",
+        "timestamp",
+        "transactionInfo",
+        "triggerReason",
+    }
 )
+_INFO_STORED_ELSEWHERE: Final = frozenset({"chargingState", "transactionId"})
 _OF_THE_WHOLE: Final = ("costDetails", "customData", "evseSleep", "preconditioningStatus")
 _INFO_OF_THE_WHOLE: Final = ("customData", "operationMode", "tariffId", "transactionLimit")
 
@@ -91,8 +103,8 @@ def _whole(payload: Payload, info: Payload) -> dict[str, Any]:
 
 def _details(payload: Payload, info: Payload) -> dict[str, Any]:
     """What else this event tells."""
-    told = {name: value for name, value in payload.items() if name not in _STORED_ELSEWHERE | {"transactionInfo"}}
-    return told | {name: value for name, value in info.items() if name not in {"transactionId", "chargingState"}}
+    told = {name: value for name, value in payload.items() if name not in _STORED_ELSEWHERE}
+    return told | {name: value for name, value in info.items() if name not in _INFO_STORED_ELSEWHERE}
 
 
 def _object(payload: Payload, name: str) -> Payload:

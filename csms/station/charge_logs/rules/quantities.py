@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from csms.station.charge_logs.rules.moments import REGISTER_MAX_WH
@@ -124,6 +125,7 @@ def _power_of_ten(exponent: object) -> float:
     return 10.0**exponent if is_plain else 1.0  # type: ignore[operator]  # it is an int then
 
 
+@lru_cache(maxsize=128)
 def _default_unit(measurand: str) -> str:
     return next((unit for prefix, unit in _DEFAULT_UNITS if measurand.startswith(prefix)), "")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
     """The events of a transaction that have come."""
 

@@ -57,6 +57,9 @@ class _Step:
     transaction: Transaction
     flags: set[str]
     columns: Columns = field(default_factory=dict)
+    """What changes in the charge log's row."""
+    after: dict[str, Any] = field(default_factory=dict)
+    """What changes in memory at the end."""
     verdict: Verdict | None = None
     is_number_known: bool = False
     is_begun: bool = False
@@ -310,8 +313,9 @@ def _note_told(event: TransactionEvent, step: _Step) -> None:
     seen = step.transaction.seen
     if seen is not None and event.moment.at < seen.newest_at:  # something newer may have been told
         told = {name: value for name, value in told.items() if name in _TOLD_ONCE}
-    step.columns |= told
-    step.transaction = replace(step.transaction, told=before | told)
+    if told:
+        step.columns |= told
+        step.after["told"] = before | told
 
 
 def _note_number(event: TransactionEvent, step: _Step) -> None:
@@ -328,7 +332,7 @@ def _note_number(event: TransactionEvent, step: _Step) -> None:
     step.flags.discard(Flag.SEQUENCE_GAP)
     if seen.missing:
         step.flags.add(Flag.SEQUENCE_GAP)
-    step.transaction = replace(step.transaction, seen=seen)
+    step.after["seen"] = seen
 
 
 def _note_event(
@@ -358,23 +362,24 @@ def _noted(work: Work, event: TransactionEvent, step: _Step) -> Transaction:
     flags = tuple(sorted(step.flags))
     if flags != before.flags:
         step.columns["flags"] = list(flags)
-    is_newest = before.seen is None or event.moment.at >= before.seen.newest_at
+    is_newest = event.moment.at >= step.after["seen"].newest_at
     state = event.charging_state if is_newest and event.charging_state else before.charging_state
     if step.columns:
         work.change(ChargeLog, before.id, **step.columns)
-    return replace(before, flags=flags, charging_state=state)
+    return replace(before, flags=flags, charging_state=state, **step.after)
 
 
 async def _note_whole(work: Work, event: TransactionEvent, step: _Step) -> None:
     """Merge into what was told before, which is read once if it is not in memory."""
-    before: dict[str, Any] | None = step.transaction.told.get("details")
+    told = step.after.get("told", step.transaction.told)
+    before: dict[str, Any] | None = told.get("details")
     if before is None:
         query = select(ChargeLog.details).where(ChargeLog.id == step.transaction.id)
         before = {} if step.is_begun else dict((await work.session.exec(query)).first() or {})
     after = before | event.whole
     if after != before:
         step.columns["details"] = after
-    step.transaction = replace(step.transaction, told=step.transaction.told | {"details": after})
+    step.after["told"] = told | {"details": after}
 
 
 # Started and Updated

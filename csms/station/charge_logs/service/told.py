@@ -13,7 +13,7 @@ _STOPS: Final = frozenset({"StopAuthorized"})
 """What makes a station send the token of who stops."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class TransactionEvent:
     """What a TransactionEventRequest says."""
 
