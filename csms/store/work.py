@@ -1,5 +1,6 @@
 """The unit of work: what a service reads and writes, all of it committed or none."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,9 +91,10 @@ class Work:
         self.rows, self.changes, self.facts, self.after = {}, {}, [], []
 
     async def close(self) -> None:
+        """Give the connection back. To the end even if the caller is cancelled: half done, it would keep its lock."""
         if self._session is not None:
-            await self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+            await asyncio.shield(session.close())
 
 
 BeforeCommit = Callable[[Work], Awaitable[None]]

@@ -1,5 +1,6 @@
 """DESIGN 3 and 6: the store's promises, the same on SQLite and PostgreSQL."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -243,3 +244,25 @@ class TestIds:
         assert ids == sorted(set(ids))
         assert time_of(ids[0]) >= before
         assert id_at(before) <= ids[0]
+
+
+@pytest.mark.robustness(32)
+async def test_a_unit_that_is_cancelled_again_and_again_keeps_no_lock(store: Store) -> None:
+    organisation = await make_organisation(store)
+    entered = asyncio.Event()
+
+    async def give_up_in_the_middle() -> None:
+        async with store.writing() as work:
+            work.session.add(Station(identity="lost", organisation_id=organisation.id, created_at=work.now))
+            await work.session.flush()
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(give_up_in_the_middle())
+    await entered.wait()
+    while not task.done():  # as a server does whose client has gone: at each await once more
+        task.cancel()
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await make_station(store, organisation, identity="kept")
+    assert await identities(store) == ["kept"]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from csms.ids import Id
 from csms.rights import Area
@@ -55,6 +55,8 @@ class MessageShown(Shown):
 
 class Pace(Strict):
     """How often messages come; give one or both."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"interval_s": 60}]})
 
     interval_s: int | None = Field(None, ge=0, le=86400, examples=[60])
     values_count: int | None = Field(None, ge=0, le=10_000, examples=[10])
