@@ -85,9 +85,9 @@ async def test_a_certificate_that_was_not_delivered_comes_after_the_reconnect(
 ) -> None:
     runtime = bench.broker.runtime
     await api.post("/api/v1/certificate-authority", json={})
+    await api.patch("/api/v1/certificate-policy", json={"signing": "always"})
     async with bench.station(subprotocols=[version]) as client:
         await start(client, version)
-        await _trust(bench)
         await call(client, "SignCertificate", csr=csr_pem("CS-1"))
     await bench.closed()
     clock.advance(seconds=3)
