@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zlib import crc32
 
 import hypothesis
 import pytest
@@ -25,7 +26,34 @@ hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
 DATABASES = os.environ.get("TEST_DATABASES", "sqlite,postgresql").split(",")
+BOTH = (
+    "tests/broker/test_closes",
+    "tests/broker/test_dispatch",
+    "tests/broker/test_handshake",
+    "tests/broker/test_prot",
+)
+LONG_WAYS = ("tests/broker/", "tests/e2e/test_files", "tests/e2e/test_settings", "tests/e2e/test_station")
+"""Whole flows through real sockets: each takes one of the databases, by its name, since what they store is tested on
+both in tests/station; `TEST_EVERYTHING=1` takes both. Those in `BOTH` always do."""
 TEMPLATE = f"csms_template_{os.getpid()}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the other database of long ways."""
+    if "TEST_EVERYTHING" in os.environ:
+        return
+    left_out = [item for item in items if not _is_due(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if _is_due(item)]
+
+
+def _is_due(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    kind = None if call is None else call.params.get("database_kind")
+    if kind is None or item.nodeid.startswith(BOTH) or not item.nodeid.startswith(LONG_WAYS):
+        return True
+    name = item.nodeid.replace(kind, "")
+    return DATABASES[crc32(name.encode()) % len(DATABASES)] == kind
 
 
 @pytest.fixture(scope="session")

@@ -182,7 +182,7 @@ class _Databases:
         return urlunsplit(self._base._replace(scheme="postgresql+asyncpg", path=f"/{database}"))
 
     async def create_database(self, name: str, template: str | None = None) -> None:
-        source = f" TEMPLATE {_quoted(template)}" if template else ""
+        source = f" TEMPLATE {_quoted(template)} STRATEGY FILE_COPY" if template else ""  # logging the pages costs more
         await self._execute(f"CREATE DATABASE {_quoted(name)}{source}")
 
     async def drop_database(self, name: str) -> None:
