@@ -111,7 +111,12 @@ async def test_a_command_reaches_the_broker_that_holds_the_station(parts: Parts)
 @pytest.mark.robustness(36)
 async def test_a_station_that_comes_to_another_broker_is_served_there_and_only_there(parts: Parts) -> None:
     address = f"http://127.0.0.1:{parts.api_port}/api/v1/stations/CS-1"
-    async with httpx.AsyncClient(headers=HEADERS, timeout=30) as api, parts.station(0) as old, parts.station(1) as new:
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(httpx.AsyncClient(headers=HEADERS, timeout=30))
+        old = await stack.enter_async_context(parts.station(0))
+        old.transport.pause_reading()  # its line is dead: one that is alive and has no password would be kept (B11)
+        new = await stack.enter_async_context(parts.station(1))
+        old.transport.resume_reading()
         with pytest.raises(ConnectionClosed) as closed:
             await asyncio.wait_for(old.recv(), 30)
         assert closed.value.rcvd is not None
