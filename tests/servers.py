@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -150,6 +150,23 @@ def _folder(prefix: str) -> Iterator[Path]:
 # --- PostgreSQL -------------------------------------------------------------------------------------------------
 
 
+END_OTHERS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+RELATIONS = """
+SELECT relname::text, relkind::text, relnatts FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL SELECT tgname::text, 'trigger', 0 FROM pg_trigger WHERE NOT tgisinternal
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """The tables, indexes and triggers of a database, and which tables hold something."""
+
+    relations: frozenset[tuple[str, str, int]]
+    filled: frozenset[str]
+
+
 class PostgresServer(Protocol):
     """A PostgreSQL server; the databases on it are made and dropped by the tests."""
 
@@ -161,6 +178,12 @@ class PostgresServer(Protocol):
 
     async def drop_database(self, name: str) -> None:
         """Drop a database if it is there, with the connections to it."""
+
+    async def shape(self, name: str) -> Shape:
+        """What tables a database has."""
+
+    async def empty_database(self, name: str, shape: Shape) -> bool:
+        """End the connections to it and delete what its tables hold; False if it is not of that shape any more."""
 
     def kill(self) -> None:
         """SIGKILL the server and all its processes."""
@@ -188,12 +211,40 @@ class _Databases:
     async def drop_database(self, name: str) -> None:
         await self._execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
 
+    async def shape(self, name: str) -> Shape:
+        async with self._connected(name) as connection:
+            return await _shape(connection)
+
+    async def empty_database(self, name: str, shape: Shape) -> bool:
+        async with self._connected(name) as connection:
+            await connection.execute(END_OTHERS)
+            found = await _shape(connection)
+            if found.relations != shape.relations:
+                return False
+            await connection.execute("SET session_replication_role = replica")  # no foreign key is checked
+            for table in found.filled - shape.filled:
+                await connection.execute(f'DELETE FROM "{table}"')
+        return True
+
     async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(urlunsplit(self._base._replace(scheme="postgresql")))
-        try:
+        async with self._connected() as connection:
             await connection.execute(statement)
+
+    @contextlib.asynccontextmanager
+    async def _connected(self, database: str | None = None) -> AsyncIterator[asyncpg.Connection]:
+        path = self._base.path if database is None else f"/{database}"
+        connection = await asyncpg.connect(urlunsplit(self._base._replace(scheme="postgresql", path=path)))
+        try:
+            yield connection
         finally:
             await connection.close()
+
+
+async def _shape(connection: asyncpg.Connection) -> Shape:
+    relations = frozenset(tuple(row) for row in await connection.fetch(RELATIONS))
+    tables = [name for name, kind, _ in relations if kind == "r"]
+    asked = " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM \"{table}\")" for table in tables)
+    return Shape(relations, frozenset(row[0] for row in await connection.fetch(asked)) if tables else frozenset())
 
 
 def _quoted(name: str) -> str:
