@@ -27,7 +27,7 @@ from csms.exceptions import Conflict
 from csms.ocpp.versions import Version, negotiate
 from csms.routing import Registration
 from csms.runtime import Runtime
-from csms.station.connections import Cause, record_refused, record_tls_failure
+from csms.station.connections import Cause, TlsTry, record_refused, record_tls_failure
 from csms.station.connections.service import REFUSED_ROWS_PER_MINUTE_MAX
 from csms.station.information import Station, create_unregistered, stations_by_identity
 from csms.station.passwords import Candidate, candidates_of
@@ -37,6 +37,9 @@ from csms.store import Work
 log = structlog.get_logger(__name__)
 
 LOGGED_REFUSALS_PER_MINUTE = 300
+TLS_ROWS_PER_MINUTE_MAX = 20
+TOLD_TLS_EVERY_S = 600
+"""How often the same failure of TLS from the same address is a row of its own."""
 TOLD_TRIES_PER_MINUTE = 1
 """History rows and events of one identity of which too many passwords are tried."""
 
@@ -80,6 +83,8 @@ class Admission:
         self._flapping = Buckets(settings.reconnects_per_minute_max / 60, settings.reconnects_per_minute_max)
         self._logged = TokenBucket(LOGGED_REFUSALS_PER_MINUTE / 60, LOGGED_REFUSALS_PER_MINUTE)
         self._told_tries = Buckets(TOLD_TRIES_PER_MINUTE / 60, TOLD_TRIES_PER_MINUTE)
+        self._told_tls = Buckets(1 / TOLD_TLS_EVERY_S, 1)
+        self._tls_rows = TokenBucket(TLS_ROWS_PER_MINUTE_MAX / 60, TLS_ROWS_PER_MINUTE_MAX)
         self._refused_rows = TokenBucket(REFUSED_ROWS_PER_MINUTE_MAX / 60, REFUSED_ROWS_PER_MINUTE_MAX)
         self._lookups: dict[str, asyncio.Future[Known | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -209,7 +214,7 @@ class Admission:
             return Refusal(HTTPStatus.NOT_FOUND, "unknown station; register it first", Cause.REFUSED_UNKNOWN_STATION)
         if not self._login.take_try(identity, address_of(socket)):
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_LIMIT)
-        return wrong_credentials(Cause.REFUSED_UNKNOWN_STATION)
+        return wrong_credentials("no station is registered with this id", Cause.REFUSED_UNKNOWN_STATION)
 
     # --- refusals -----------------------------------------------------------------------------------------
 
@@ -224,7 +229,14 @@ class Admission:
     def _write_down(self, socket: Socket, request: Request, refusal: Refusal) -> None:
         """A row in the history, up to a rate: an attack must not fill the database."""
         if self._logged.take():
-            log.info("handshake refused", path=request.path[:200], cause=refusal.cause, status=int(refusal.status))
+            log.info(
+                "handshake refused",
+                path=request.path[:200],
+                peer=address_of(socket),
+                cause=refusal.cause,
+                status=int(refusal.status),
+                reason=refusal.detail,
+            )
         identity = identity_of(request.path) or request.path[:200]
         if refusal.cause is Cause.REFUSED_LIMIT:
             return
@@ -236,14 +248,17 @@ class Admission:
         self._spawn(self._record(identity, address_of(socket), offered, refusal))
 
     def tls_failed(self, failed: FailedHandshake) -> None:
-        """A TLS handshake failed: a security event where the certificate that was shown names a station."""
-        if failed.claimed is not None and failed.claimed.common_name and self._refused_rows.take():
-            self._spawn(self._record_tls(failed, failed.claimed.common_name[:48]))
+        """A TLS handshake failed: a row in the history, the same only now and then (port scans, health checks)."""
+        name = ((failed.claimed.common_name if failed.claimed else None) or "")[:48]
+        if not self._told_tls.take(f"{failed.address} {failed.kind} {name}") or not self._tls_rows.take():
+            return
+        seen = TlsTry(name, failed.kind, failed.words, failed.address, self._settings.node_name)
+        self._spawn(self._record_tls(seen))
 
-    async def _record_tls(self, failed: FailedHandshake, name: str) -> None:
+    async def _record_tls(self, failed: TlsTry) -> None:
         try:
             async with self._runtime.store.writing() as work:
-                await record_tls_failure(work, name, failed.kind, failed.reason, failed.address)
+                await record_tls_failure(work, failed)
         except Exception:
             log.exception("a failed TLS handshake could not be written down")
 
@@ -257,7 +272,7 @@ class Admission:
         try:
             async with self._runtime.store.writing() as work:
                 await record_refused(
-                    work, identity, address, offered, refusal.cause, int(refusal.status), node, refusal.reason
+                    work, identity, address, offered, refusal.cause, int(refusal.status), node, refusal.detail
                 )
         except Exception:
             log.exception("a refused handshake could not be written down")

@@ -20,7 +20,7 @@ from csms.station.connections import Cause
 from csms.station.information import Station, matching_hash
 from csms.station.passwords import Candidate, decide_by_login
 from csms.store import Work
-from csms.trust import certificate_checks, operator_names
+from csms.trust import certificate_checks, operator_names, trusted_roots
 
 TLS_WITH_PASSWORD = 2
 WITH_PASSWORD = (1, TLS_WITH_PASSWORD)
@@ -65,8 +65,8 @@ class Login:
             has_credentials=asking.credentials is not None,
         )
         if profile is None:
-            way = "which needs TLS" if not self.uses_tls(socket) else "which is not for this port"
-            reason = f"this station must use security profile {station.security_profile}, {way}"
+            way = "without TLS (ws://)" if self.uses_tls(socket) else "over TLS (wss://)"
+            reason = f"this station is registered with security profile {station.security_profile}: it must come {way}"
             raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_SECURITY_PROFILE)
         return profile
 
@@ -101,15 +101,14 @@ class Login:
         """A station that has none; it may have been sent its first."""
         used = await self._matching(asking) if asking.candidates and asking.credentials else None
         if used is None and profile in WITH_PASSWORD and asking.station.registration is Registration.ACCEPTED:
-            raise wrong_credentials()
+            raise wrong_credentials("the station has no password here; set one with PUT …/password")
         await self._decide(asking, used)
         return used is not None
 
     async def _check_certificate(self, socket: Socket, station: Station) -> None:
         certificate = socket.certificate
         if certificate is None:
-            reason = "this station must show its certificate (security profile 3)"
-            raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_CERTIFICATE)
+            raise await self._without_certificate()
         async with self._runtime.store.reading() as work:
             names = await self._operator_names(work, station.organisation_id)
             fault = certificate_fault(
@@ -124,6 +123,17 @@ class Login:
         if fault is not None:
             raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
 
+    async def _without_certificate(self) -> Refusal:
+        """The station showed none, or was not asked for it: without an authority there is nothing to compare with."""
+        reason, detail = "this station must show its certificate (security profile 3)", None
+        async with self._runtime.store.reading() as work:
+            if not self._settings.tls_client_ca_files and not await trusted_roots(work):
+                detail = (
+                    "the station was not asked for its certificate, because nobody is trusted here to have issued one: "
+                    "make an authority (csms ca create), or set CSMS_TLS_CLIENT_CA_FILES"
+                )
+        return Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_CERTIFICATE, detail)
+
     async def _operator_names(self, work: Work, organisation_id: int) -> set[str]:
         given = self._settings.operator_name
         return {*([given] if given else []), *await operator_names(work, organisation_id)}
@@ -132,7 +142,7 @@ class Login:
         """The hash of the password that the station used. Raises Refusal."""
         used = await self._matching(asking)
         if used is None:
-            raise wrong_credentials()
+            raise wrong_credentials(_credentials_fault(asking))
         return used
 
     async def _matching(self, asking: Asking) -> str | None:
@@ -177,3 +187,12 @@ class Login:
     def take_try(self, identity: str, address: str) -> bool:
         """The same for an identity that nobody knows."""
         return self._failed_addresses.take(address) and self._failed_identities.take(identity)
+
+
+def _credentials_fault(asking: Asking) -> str:
+    """What is wrong with them, without saying what they are: names, too, may be secrets in the wrong field."""
+    if asking.credentials is None:
+        return "the station sent no user name and password"
+    if asking.credentials.username != asking.station.identity:
+        return f"the station sent another user name than its id, {asking.station.identity}"
+    return "the password is wrong"

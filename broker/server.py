@@ -169,7 +169,10 @@ class Broker:
         wanted = ", ".join(self.runtime.settings.protocols)
         async with self.runtime.store.writing() as work:
             node = self.runtime.settings.node_name
-            await record_refused(work, identity, address_of(socket), offered, Cause.NO_SUBPROTOCOL, 101, node)
+            reason = f"no common OCPP version: it offers {offered}; this system speaks {wanted}"
+            await record_refused(
+                work, identity, address_of(socket), offered, Cause.NO_SUBPROTOCOL, 101, node, reason[:500]
+            )
         await socket.close(1002, f"no common OCPP version; offer {wanted}")
 
     async def stop(self) -> None:

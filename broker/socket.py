@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from websockets.asyncio.server import ServerConnection
-from websockets.frames import CloseCode, Frame, Opcode, apply_mask
+from websockets.frames import CloseCode, Frame, Opcode, apply_mask  # type: ignore[attr-defined]  # its C version, where that was built
 from websockets.protocol import Event, State
 
 from csms.trust import PresentedCertificate

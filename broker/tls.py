@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from cryptography import x509
 
 from broker.certificates import first_certificate, read_certificate
 from broker.limits import TokenBucket
@@ -60,6 +61,23 @@ class FailedHandshake:
     address: str
     claimed: PresentedCertificate | None
     """The certificate that was shown and not accepted: what it says is only a claim."""
+
+    @property
+    def words(self) -> str:
+        """What happened, for an operator."""
+        return f"{_WORDS[self.kind]} ({self.reason})"
+
+
+_WORDS = {
+    TlsFailure.VERSION: "it speaks no TLS 1.2 or newer",
+    TlsFailure.CIPHER: "it has no cipher suite in common with this system",
+    TlsFailure.CERTIFICATE: "the certificate that it showed is not trusted here",
+    TlsFailure.REJECTED: "it does not trust this system's certificate: look at its root, its clock and the host's name",
+    TlsFailure.PLAIN: "it spoke without TLS to the TLS port",
+    TlsFailure.TIMEOUT: "it did not finish the TLS handshake",
+    TlsFailure.LIMIT: "too many TLS handshakes of its address are unfinished",
+    TlsFailure.ABORTED: "it broke the TLS handshake off; many do so that do not trust this system's certificate",
+}
 
 
 _REASONS = {
@@ -137,8 +155,8 @@ def _configured(settings: Settings, roots: Sequence[str]) -> _Context:
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.num_tickets = 0  # a resumed session would skip the check of the station's certificate
     for chain, key in _chains(settings):
-        context.load_cert_chain(chain, key)
-    texts = [*(path.read_text() for path in settings.tls_client_ca_files), *roots]
+        _load_chain(context, chain, key)
+    texts = [*(_roots_in(path) for path in settings.tls_client_ca_files), *roots]
     if texts:
         context.load_verify_locations(cadata="\n".join(texts))
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -153,6 +171,34 @@ def _chains(settings: Settings) -> list[tuple[Path, Path | None]]:
     if keys and len(keys) != len(chains):
         raise ValueError("CSMS_TLS_KEY_FILES must have one key for each of CSMS_TLS_CHAIN_FILES, in the same order")
     return [(chain, keys[index] if keys else None) for index, chain in enumerate(chains)]
+
+
+def _load_chain(context: ssl.SSLContext, chain: Path, key: Path | None) -> None:
+    """Raises OSError or ValueError that name the file: OpenSSL's own words do not."""
+    certificates_in(chain)
+
+    def ask() -> bytes:
+        raise ValueError(f"the key in {key or chain} is encrypted: nobody is there to type its password")
+
+    try:
+        context.load_cert_chain(chain, key, password=ask)
+    except ssl.SSLError as error:
+        wrong = "is not that of the certificate in" if error.reason == "KEY_VALUES_MISMATCH" else "cannot be used with"
+        raise ValueError(f"the key in {key or chain} {wrong} {chain} ({error.reason or error})") from error
+
+
+def certificates_in(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file. Raises OSError or ValueError, which name it."""
+    text = path.read_bytes()
+    try:
+        return x509.load_pem_x509_certificates(text)
+    except ValueError as error:
+        raise ValueError(f"{path} holds no certificate that can be read") from error
+
+
+def _roots_in(path: Path) -> str:
+    certificates_in(path)
+    return path.read_text()
 
 
 def _watch(  # CPython's signature

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvloop
 from pydantic import SecretStr, ValidationError
@@ -41,6 +43,7 @@ out = Console(soft_wrap=True, highlight=False)
 
 def main() -> None:
     """Run the command line; expected refusals are one line and exit code 1."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # output is for what was asked for
     try:
         app()
     except CsmsError as error:
@@ -190,7 +193,7 @@ def db_verify_audit() -> None:
     from csms.platform.audit import verify_all
 
     async def act() -> None:
-        store = _store()
+        store = await _store()
         try:
             async with store.reading() as work:
                 broken = await verify_all(work)
@@ -216,7 +219,7 @@ def key_create(
     from csms.platform.access import create_key
 
     async def act() -> None:
-        store = _store()
+        store = await _store()
         try:
             async with store.writing() as work:
                 owner = await _organisation(work, organisation)
@@ -244,7 +247,7 @@ def user_create(
     password_hash = hash_password(password)
 
     async def act() -> None:
-        store = _store()
+        store = await _store()
         try:
             async with store.writing() as work:
                 owner = await _organisation(work, organisation)
@@ -393,7 +396,7 @@ def _with_authority(act: Any, organisation: str | None) -> None:
     from csms.runtime import read_secret_key
 
     async def run_it() -> None:
-        store, settings = _store(), _settings()
+        store, settings = await _store(), _settings()
         try:
             async with store.writing() as work:
                 owner = await _organisation(work, organisation)
@@ -404,12 +407,19 @@ def _with_authority(act: Any, organisation: str | None) -> None:
     _run(run_it())
 
 
-def _store() -> Any:
+async def _store() -> Any:
+    """The database; one that is still empty is made ready, as a first start does."""
     from csms.features import features as all_features
+    from csms.launch.process import prepare
     from csms.store import open_store
+    from csms.store.migrate import is_empty
 
     all_features()
-    return open_store(_settings().database_url.get_secret_value())
+    settings = _settings()
+    store = open_store(settings.database_url.get_secret_value())
+    if await is_empty(store.engine):
+        await prepare(settings)
+    return store
 
 
 async def _organisation(work: Any, name: str | None) -> Any:

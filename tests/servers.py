@@ -151,7 +151,8 @@ def _folder(prefix: str) -> Iterator[Path]:
 
 
 END_OTHERS = """
-SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 RELATIONS = """
 SELECT relname::text, relkind::text, relnatts FROM pg_class WHERE relnamespace = 'public'::regnamespace
@@ -223,7 +224,7 @@ class _Databases:
                 return False
             await connection.execute("SET session_replication_role = replica")  # no foreign key is checked
             for table in found.filled - shape.filled:
-                await connection.execute(f'DELETE FROM "{table}"')
+                await connection.execute(f'DELETE FROM "{table}"')  # noqa: S608  # a name of the catalogue
         return True
 
     async def _execute(self, statement: str) -> None:
@@ -243,7 +244,7 @@ class _Databases:
 async def _shape(connection: asyncpg.Connection) -> Shape:
     relations = frozenset(tuple(row) for row in await connection.fetch(RELATIONS))
     tables = [name for name, kind, _ in relations if kind == "r"]
-    asked = " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM \"{table}\")" for table in tables)
+    asked = " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM \"{table}\")" for table in tables)  # noqa: S608
     return Shape(relations, frozenset(row[0] for row in await connection.fetch(asked)) if tables else frozenset())
 
 

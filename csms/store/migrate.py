@@ -39,6 +39,13 @@ async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
         await connection.commit()
 
 
+async def is_empty(engine: AsyncEngine) -> bool:
+    """Whether the database has never been brought to any schema."""
+    async with engine.connect() as connection:
+        heads = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())
+    return not heads
+
+
 async def differences(engine: AsyncEngine) -> list[str]:
     """What the tables of the code have that the database has not, and the other way round; empty when they agree."""
 

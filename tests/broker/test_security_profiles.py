@@ -240,10 +240,12 @@ async def test_an_order_that_is_refused_ends_the_upgrade(
     ("fields", "wanted", "said"),
     [
         ({"profile": 2}, 1, "only raised"),
-        ({"profile": 2}, 2, "only raised"),
+        ({"profile": 2, "protocol": "ocpp2.0.1"}, 1, "only raised"),
+        ({"profile": 2}, 0, "only raised"),
+        ({"profile": 2}, 2, "has security profile 2 already"),
         ({"profile": 0, "password_hashes": None}, 1, "needs a password"),
     ],
-    ids=["lower", "same", "no password"],
+    ids=["lower", "lower 2.x", "none", "same", "no password"],
 )
 async def test_what_cannot_be_is_refused_before_anything_is_sent(
     bench: Bench, api: httpx.AsyncClient, fields: dict[str, Any], wanted: int, said: str

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -14,12 +15,15 @@ from typing import Any
 import pytest
 import trustme
 import uvloop
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from prometheus_client import REGISTRY
 from sqlmodel import select
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from broker.server import Broker
+from broker.tls import server_context
 from csms.config import Settings, UnknownStations
 from csms.launch.process import reload_at_sighup
 from csms.outbox import Event
@@ -125,16 +129,26 @@ class TestProfile2:
 
     @pytest.mark.robustness(2)
     @pytest.mark.parametrize(
-        "headers", [{}, basic(password=b"wrong" * 4), basic("CS-2")], ids=["none", "wrong", "name"]
+        ("headers", "reason"),
+        [
+            ({}, "the station sent no user name and password"),
+            (basic(password=b"wrong" * 4), "the password is wrong"),
+            (basic("CS-2"), "the station sent another user name than its id, CS-1"),
+        ],
+        ids=["none", "wrong", "name"],
     )
-    async def test_wrong_credentials(self, bench: Bench, authorities: Authorities, headers: dict[str, str]) -> None:
+    async def test_wrong_credentials(
+        self, bench: Bench, authorities: Authorities, headers: dict[str, str], reason: str
+    ) -> None:
         await with_password(bench)
         assert await refused(bench, authorities.client(), additional_headers=headers) == 401
-        assert (await bench.closed()).cause == "refused_credentials"
+        row = await bench.closed()
+        assert (row.cause, row.http_status, row.reason) == ("refused_credentials", 401, reason)
 
     async def test_without_a_password_of_its_own_it_stays_out(self, bench: Bench, authorities: Authorities) -> None:
         await with_password(bench, password_hashes=None)
         assert await refused(bench, authorities.client(), additional_headers=basic()) == 401
+        assert (await bench.closed()).reason == "the station has no password here; set one with PUT …/password"
 
     @pytest.mark.robustness(4)
     @pytest.mark.parametrize("profile", [0, 1, 2, 3])
@@ -150,7 +164,10 @@ class TestProfile2:
         else:
             status = await refused(bench, authorities.client(), additional_headers=basic())
         assert status == 403
-        assert (await bench.closed()).cause == "refused_security_profile"
+        row = await bench.closed()
+        way = "over TLS (wss://)" if profile > 1 else "without TLS (ws://)"
+        assert row.cause == "refused_security_profile"
+        assert row.reason == f"this station is registered with security profile {profile}: it must come {way}"
         [event] = await eventually(security_events(bench))
         assert (event["type"], event["station"]) == ("wrong_security_profile", "CS-1")
         assert f"profile {profile}" in event["reason"]
@@ -210,7 +227,10 @@ class TestTlsFailures:
         context.maximum_version = version
         assert await refused(bench, context) == 0
         [event] = await eventually(security_events(bench))
-        assert (event["type"], event["reason"]) == ("tls_certificate", "certificate has expired")
+        assert event["type"] == "tls_certificate"
+        assert event["reason"] == "the certificate that it showed is not trusted here (certificate has expired)"
+        row = await bench.closed()
+        assert (row.code, row.cause, row.reason) == ("1015", "refused_tls", event["reason"])
 
     async def test_one_that_names_no_station_leaves_no_event(self, bench: Bench, authorities: Authorities) -> None:
         before = failures("certificate")
@@ -429,6 +449,38 @@ class TestRenewal:
         async with over_tls(bench, authorities.client(), additional_headers=basic()) as client:
             assert (await boot(client))[0] == 3
 
+    @pytest.mark.parametrize(
+        ("file", "content", "said"),
+        [
+            ("ECDSA.pem", b"nonsense", "ECDSA.pem holds no certificate that can be read"),
+            ("ECDSA.key", b"nonsense", "the key in {folder}/ECDSA.key cannot be used with {folder}/ECDSA.pem"),
+            (
+                "ECDSA.key",
+                "other",
+                "the key in {folder}/ECDSA.key is not that of the certificate in {folder}/ECDSA.pem",
+            ),
+            ("ECDSA.key", "locked", "the key in {folder}/ECDSA.key is encrypted"),
+            ("stations.pem", b"nonsense", "stations.pem holds no certificate that can be read"),
+            ("ECDSA.pem", None, "No such file or directory: '{folder}/ECDSA.pem'"),
+        ],
+        ids=["certificate", "key", "another key", "locked key", "authority", "gone"],
+    )
+    def test_the_log_says_which_file_is_wrong(
+        self, authorities: Authorities, settings: Settings, file: str, content: bytes | str | None, said: str
+    ) -> None:
+        folder = authorities.folder
+        shutil.copy(folder / "ECDSA.pem", folder / "ECDSA.key")
+        key = ec.generate_private_key(ec.SECP256R1())
+        lock = serialization.BestAvailableEncryption(b"x") if content == "locked" else serialization.NoEncryption()
+        made = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+        (folder / file).write_bytes(made if isinstance(content, str) else content or b"")
+        if content is None:
+            (folder / file).unlink()
+        files = {"tls_chain_files": [folder / "ECDSA.pem"], "tls_key_files": [folder / "ECDSA.key"]}
+        with pytest.raises((OSError, ValueError)) as error:
+            server_context(authorities.settings(settings, **files), [])
+        assert said.format(folder=folder) in str(error.value)
+
     async def test_an_authority_that_is_taken_away_is_trusted_no_more(
         self, bench: Bench, authorities: Authorities
     ) -> None:
@@ -467,7 +519,8 @@ class TestOwnAuthorities:
         await make_station(bench.store, identity="CS-1", security_profile=3)
         authority = trustme.CA(organization_name="Fjord Charging")
         context = authorities.client("CS-1", by=authority, organisation="Fjord Charging")
-        assert await refused(bench, context) == 403  # nobody is trusted yet, so no certificate is asked for
+        assert await refused(bench, context) == 403
+        assert "nobody is trusted here to have issued" in ((await bench.closed()).reason or "")
         await self.trust(bench, authority, await make_organisation(bench.store))
         async with over_tls(bench, context) as client:
             assert (await boot(client))[2]["status"] == "Accepted"

@@ -24,7 +24,6 @@ class Csms:
             "CSMS_DATA_DIR": str(folder / "data"),
             "CSMS_ADMIN_KEY": "csms_" + "a" * 40,
         }
-        self("db", "upgrade")
 
     def __call__(self, *arguments: str, is_refused: bool = False) -> str:
         done = CliRunner().invoke(app, arguments, env=self.env)
@@ -35,7 +34,17 @@ class Csms:
 @pytest.fixture
 def csms(tmp_path: Path, sqlite_template: Path) -> Csms:
     shutil.copy(sqlite_template, tmp_path / "csms.db")
-    return Csms(tmp_path)
+    made = Csms(tmp_path)
+    made("db", "upgrade")
+    return made
+
+
+def test_it_may_come_before_the_first_start(tmp_path: Path) -> None:
+    csms = Csms(tmp_path)
+    assert "O=Fjord" in csms("ca", "create", "--operator-name", "Fjord")
+    csms("ca", "sign-server", "localhost", "--folder", str(tmp_path))
+    leaf = x509.load_pem_x509_certificate((tmp_path / "server.pem").read_bytes())
+    leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(csms("ca", "show").encode()))
 
 
 def test_an_authority_is_made_shown_and_signs_for_the_broker(csms: Csms) -> None:

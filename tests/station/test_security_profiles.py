@@ -118,7 +118,7 @@ async def test_what_breaks_the_schema_on_a_lenient_station_breaks_nothing(runtim
         (2, 3, False, "CS:1", READY, None),
         (0, 3, False, "CS-1", READY, None),
         (2, 1, True, "CS-1", READY, "only raised"),
-        (2, 2, True, "CS-1", READY, "only raised"),
+        (2, 2, True, "CS-1", READY, "has security profile 2 already"),
         (0, 1, False, "CS-1", READY, "needs a password"),
         (0, 2, True, "CS:1", READY, "colon"),
         (1, 2, True, "CS-1", Readiness(False, False, True), "needs TLS"),

@@ -5,6 +5,7 @@ from csms.station.connections.rules import Cause, CloseFacts, Closing, closing_o
 from csms.station.connections.service import (
     NodeClosing,
     NodeOpening,
+    TlsTry,
     close_left_open,
     close_of_dead_nodes,
     opened,
@@ -23,6 +24,7 @@ __all__ = [
     "Connection",
     "NodeClosing",
     "NodeOpening",
+    "TlsTry",
     "close_left_open",
     "close_of_dead_nodes",
     "closing_of",

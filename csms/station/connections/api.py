@@ -1,4 +1,4 @@
-"""S23: the connection history of a station, its availability by day, and its count by code."""
+"""S23: the connection history of a station, its availability by day, its count by code; who was refused."""
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from csms.ids import Id
 from csms.rights import Area
 from csms.station.connections.model import Connection
 from csms.station.connections.rules import Cause, ClosedBy
-from csms.station.connections.service import availability_of, count_by_code, request_disconnect
+from csms.station.connections.service import availability_of, count_by_code, refused_query, request_disconnect
 from csms.station.information import StationDep, StationToChange
 from csms.web import Page, PageDep, PeriodDep, Reading, Shown, Writing, may_read, may_write, page_of, within
 
@@ -22,9 +22,13 @@ DAYS_MAX = 100
 
 
 class ConnectionShown(Shown):
-    """One connection, or one refused try (`http_status` is set)."""
+    """One connection, or one that did not come about (`reason` says why)."""
 
     id: Id
+    station_id: str | None = Field(
+        description="the id that was used, also one that nobody registered; null where TLS failed before it was told",
+        examples=["CP-0001"],
+    )
     opened_at: datetime
     closed_at: datetime | None = Field(description="null while the connection is open")
     duration_s: float | None = Field(description="null while the connection is open")
@@ -33,11 +37,16 @@ class ConnectionShown(Shown):
     node: str = Field(description="the broker process that held the socket")
     code: str | None = Field(
         description="0000 unknown, 0001 broker rebooted, 1000 station closed, 1001 going away, 1002 protocol error, "
-        "1006 abnormal, 1008 refused or limit, 1009 frame too big, 1011 broker error, 4001 replaced, 4002 operator",
+        "1006 abnormal, 1008 refused or limit, 1009 frame too big, 1011 broker error, 1015 TLS failed, 4001 replaced, "
+        "4002 operator, 4003 registration ended, 4004 login changed",
         examples=["1000"],
     )
     closed_by: ClosedBy | None
     cause: Cause | None
+    reason: str | None = Field(
+        description="why it did not come about, in words; null where it did. The station is told less",
+        examples=["the password is wrong"],
+    )
     code_received: int | None
     reason_received: str | None
     code_sent: int | None
@@ -65,7 +74,7 @@ class ConnectionStatistics(Shown):
 def _shown(row: Connection) -> ConnectionShown:
     fields: dict[str, Any] = row.model_dump()
     duration = (row.closed_at - row.opened_at).total_seconds() if row.closed_at else None
-    return ConnectionShown.model_validate({**fields, "duration_s": duration})
+    return ConnectionShown.model_validate({**fields, "duration_s": duration, "station_id": row.identity or None})
 
 
 @router.get(
@@ -83,6 +92,25 @@ async def list_connections(
     query = select(Connection).where(col(Connection.station_id) == station.id)
     if code:
         query = query.where(col(Connection.code).in_(code))
+    query = within(query, col(Connection.opened_at), period)
+    rows, cursor = await page_of(work, query, page)
+    return Page(items=[_shown(row) for row in rows], next_cursor=cursor)
+
+
+@router.get(
+    "/refused-connections",
+    summary="Connections that did not come about, of all stations and of strangers",
+    dependencies=[may_read()],
+)
+async def list_refused(
+    work: Reading,
+    page: PageDep,
+    period: PeriodDep,
+    cause: Annotated[list[Cause] | None, Query(description="only these causes", max_length=20)] = None,
+    remote_address: Annotated[str | None, Query(description="only from this address", max_length=45)] = None,
+) -> Page[ConnectionShown]:
+    """Newest first. A failure of TLS from the same address is told once in ten minutes; `/metrics` counts all."""
+    query = refused_query(causes=cause or (), remote_address=remote_address)
     query = within(query, col(Connection.opened_at), period)
     rows, cursor = await page_of(work, query, page)
     return Page(items=[_shown(row) for row in rows], next_cursor=cursor)

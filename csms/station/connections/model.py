@@ -22,6 +22,13 @@ class Connection(Owned, table=True):
             postgresql_where=text("closed_at IS NULL"),
             sqlite_where=text("closed_at IS NULL"),
         ),
+        Index(
+            "ix_connection_history_refused",
+            "organisation_id",
+            "id",
+            postgresql_where=text("reason IS NOT NULL"),
+            sqlite_where=text("reason IS NOT NULL"),
+        ),
     )
 
     station_id: int | None = Field(default=None, sa_type=BigInt)
@@ -45,6 +52,8 @@ class Connection(Owned, table=True):
     network_error: str | None = None
     http_status: int | None = None
     """Set where the handshake was refused."""
+    reason: str | None = None
+    """Why the connection did not come about, in words; null where it did."""
     messages_in: int = 0
     messages_out: int = 0
     bytes_in: int = Field(default=0, sa_type=BigInt)

@@ -13,6 +13,8 @@ INVALID_DATA, POLICY, TOO_BIG, INTERNAL_ERROR = 1007, 1008, 1009, 1011
 REPLACED, DISCONNECTED_BY_OPERATOR, REGISTRATION_ENDED, LOGIN_CHANGED = 4001, 4002, 4003, 4004
 
 UNKNOWN_CLOSE, BROKER_REBOOTED, ABNORMAL = "0000", "0001", "1006"
+TLS_FAILED = "1015"
+"""RFC 6455 7.4.1: it came to no WebSocket, because TLS failed."""
 
 
 class ClosedBy(StrEnum):
@@ -47,6 +49,8 @@ class Cause(StrEnum):
     REFUSED_CREDENTIALS = "refused_credentials"
     REFUSED_SECURITY_PROFILE = "refused_security_profile"
     REFUSED_CERTIFICATE = "refused_certificate"
+    REFUSED_TLS = "refused_tls"
+    """The TLS handshake failed, on either side."""
     REFUSED_TRIES = "refused_tries"
     """Too many wrong passwords, from that address or for that station."""
     REFUSED_LIMIT = "refused_limit"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import update
 from sqlmodel import col, func, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import Conflict
 from csms.platform.organisations import default_organisation
@@ -14,6 +15,7 @@ from csms.station.connections.model import BrokerNode, Connection
 from csms.station.connections.rules import (
     BROKER_REBOOTED,
     SECURITY_EVENTS,
+    TLS_FAILED,
     Cause,
     ClosedBy,
     Closing,
@@ -25,6 +27,8 @@ from csms.store import Fact, Work
 
 REFUSED_ROWS_PER_MINUTE_MAX = 120
 """Refused handshakes written down in a minute; an attack is counted in the metrics beyond that, not stored."""
+
+REASON_CHARS_MAX = 500
 
 DISCONNECT_REQUESTED = "disconnect_requested"
 
@@ -178,7 +182,7 @@ async def record_refused(  # noqa: PLR0917  # the parts of one row
     cause: Cause,
     status: int,
     node: str,
-    reason: str = "",
+    reason: str,
 ) -> None:
     """A row for a handshake that was refused; it belongs to the station's organisation, else to the default one."""
     station = (await work.session.exec(select(Station).where(Station.identity == identity))).first()
@@ -199,21 +203,59 @@ async def record_refused(  # noqa: PLR0917  # the parts of one row
             closed_by=ClosedBy.BROKER,
             cause=cause,
             http_status=status,
+            reason=reason[:REASON_CHARS_MAX],
         )
     )
 
 
-async def record_tls_failure(work: Work, name: str, kind: str, reason: str, remote_address: str) -> bool:
-    """A TLS handshake failed in which that name was claimed: a security event, if it is a station's.
+@dataclass(frozen=True, slots=True)
+class TlsTry:
+    """A TLS handshake that failed, and the name in the certificate that was shown, if any: only a claim."""
 
-    The name, identity or serial number, comes from a certificate that was not accepted: nothing else is changed by it.
+    name: str
+    kind: str
+    reason: str
+    remote_address: str
+    node: str
+
+
+async def record_tls_failure(work: Work, failed: TlsTry) -> None:
+    """A row for it, and a security event where the name, identity or serial number, is a station's.
+
+    Nothing else is changed by it. Without a name it is put down to the station that last came from that address, if
+    no other did and it is offline.
     """
+    station = await _named(work, failed.name) if failed.name else await _last_seen_at(work, failed.remote_address)
+    if station is not None and failed.name:
+        work.emit(_noticed(station, f"tls_{failed.kind}", failed.reason, failed.remote_address))
+    guess = "; by the address it is this station" if station is not None and not failed.name else ""
+    owner = station.organisation_id if station else (await default_organisation(work)).id
+    work.session.add(
+        Connection(
+            organisation_id=owner,
+            station_id=station.id if station else None,
+            identity=station.identity if station else failed.name,
+            remote_address=failed.remote_address,
+            node=failed.node,
+            opened_at=work.now,
+            closed_at=work.now,
+            code=TLS_FAILED,
+            closed_by=ClosedBy.BROKER if failed.kind in ("version", "cipher", "certificate") else ClosedBy.STATION,
+            cause=Cause.REFUSED_TLS,
+            reason=f"{failed.reason}{guess}"[:REASON_CHARS_MAX],
+        )
+    )
+
+
+async def _named(work: Work, name: str) -> Station | None:
     named = or_(Station.identity == name, Station.serial_number == name)
-    station = (await work.session.exec(select(Station).where(named).order_by(col(Station.id)).limit(1))).first()
-    if station is None:
-        return False
-    work.emit(_noticed(station, f"tls_{kind}", reason, remote_address))
-    return True
+    return (await work.session.exec(select(Station).where(named).order_by(col(Station.id)).limit(1))).first()
+
+
+async def _last_seen_at(work: Work, remote_address: str) -> Station | None:
+    query = select(Station).where(Station.remote_address == remote_address).limit(2)
+    found = (await work.session.exec(query)).all()
+    return found[0] if len(found) == 1 and not found[0].is_online else None
 
 
 def _noticed(station: Station, kind: str, reason: str, remote_address: str) -> Fact:
@@ -315,3 +357,11 @@ async def count_by_code(work: Work, station: Station, start: datetime, end: date
         .group_by(col(Connection.code))
     )
     return {str(code): count for code, count in (await work.session.exec(query)).all()}
+
+
+def refused_query(*, causes: Sequence[Cause] = (), remote_address: str | None = None) -> SelectOfScalar[Connection]:
+    """Connections that did not come about, to be paged."""
+    query = select(Connection).where(col(Connection.reason).is_not(None))
+    if causes:
+        query = query.where(col(Connection.cause).in_(causes))
+    return query if remote_address is None else query.where(Connection.remote_address == remote_address)

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from csms.exceptions import Invalid
 from csms.ids import Id
 from csms.rights import Area
 from csms.station.information import StationDep, StationId, StationToChange, get_station
@@ -55,7 +54,7 @@ class LinkToUse(Strict):
 class Upgrade(Strict):
     """The profile that the station is to use from now on."""
 
-    security_profile: int = Field(ge=1, le=HIGHEST, examples=[2])
+    security_profile: int = Field(ge=0, le=HIGHEST, description="higher than the present one", examples=[2])
     network_profile: LinkToUse = LinkToUse()
     restarts: bool = Field(True, description="restart the station where that is needed; charges end in order first")
 
@@ -132,8 +131,6 @@ async def raise_profile(
     )
     async with runtime.store.reading(caller) as work:
         station = await get_station(work, station_id)
-        if not url and station.protocol not in (None, "ocpp1.6"):
-            raise Invalid("say where the station is to connect", place="body/network_profile/url")
         doubtful = await doubts(work, station, body.security_profile)
     row = await upgrade(Sender(runtime, caller, station_id, timeout_s), wanted)
     return UpgradeBegun(**UpgradeShown.model_validate(row).model_dump(), doubts=doubtful)

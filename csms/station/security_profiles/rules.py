@@ -40,9 +40,10 @@ def obstacle(current: int, wanted: int, *, has_password: bool, identity: str, re
     """Why the station cannot be raised to that profile, or None."""
     has_login = wanted in WITH_PASSWORD
     obstacles = (
+        (wanted == current, f"the station has security profile {current} already"),
         (
-            wanted <= current,
-            f"security profile {current} is only raised over OCPP (A00.FR.005); to lower it, PATCH the station",
+            wanted < current,
+            f"security profile {current} is only raised over OCPP (A00.FR.005); PATCH the station, change it on site",
         ),
         (
             has_login and not has_password,

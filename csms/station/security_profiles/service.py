@@ -249,9 +249,12 @@ async def upgrade(sender: Sender, wanted: Wanted) -> ProfileUpgrade:
         return (await work.session.exec(query)).one()
 
 
+_NO_URL = "say where the station is to connect (CSMS_BROKER_TLS_URL says it for TLS)"
+
+
 async def _upgrade_2(sender: Sender, version: Version, wanted: Wanted) -> Command:
     """A05 of 2.x: a network profile in a free slot, first in the order, then a restart."""
-    fault = url_fault(wanted.link.url, wanted.profile)
+    fault = url_fault(wanted.link.url, wanted.profile) if wanted.link.url else _NO_URL
     if fault is not None:
         raise Invalid(fault, place="body/network_profile/url")
     told = await sender.send("GetVariables", priority_query())
