@@ -5,7 +5,7 @@ batch at most once, so its calls stay in order and its memory is never shared by
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 import structlog
@@ -26,7 +26,7 @@ RETRY_PAUSE_S = 1.0
 class Piece(Protocol):
     """Something to do in a unit of work of its own, and what follows once it is durable."""
 
-    async def handle(self, work: Work) -> None:
+    def handle(self, work: Work) -> Awaitable[None]:
         """Note rows; if it raises, nothing is kept and it has failed."""
         ...
 

@@ -24,7 +24,7 @@ from csms.calls import call_subject, read_order, write_outcome
 from csms.ids import new_id
 from csms.ocpp.versions import Version
 from csms.routing import ConnectedStation, Registration, Routes
-from csms.runtime import LIVE_SUBJECT, Runtime
+from csms.runtime import LIVE_SUBJECT, LiveNews, Runtime, news_in
 from csms.station.connections import (
     Cause,
     CloseFacts,
@@ -365,12 +365,16 @@ class Node:
             await node_is_alive(work, self._settings.node_name)
 
     async def _on_live(self, message: Message) -> None:
-        news = orjson.loads(message.data)
-        self._routes.heard(int(message.subject.rpartition(".")[2]), news["kind"], news["data"])
-        connection = self.connections.get(news.get("station") or "")
+        organisation_id = int(message.subject.rpartition(".")[2])
+        for news in news_in(message):
+            await self._hear(organisation_id, news)
+
+    async def _hear(self, organisation_id: int, news: LiveNews) -> None:
+        kind = news["kind"]
+        self._routes.heard(organisation_id, kind, news["data"])
+        connection = self.connections.get(news["station"] or "")
         if connection is None:
             return
-        kind = news["kind"]
         if kind == DISCONNECT_REQUESTED:
             connection.shut(DISCONNECTED_BY_OPERATOR, "disconnected by an operator", Cause.OPERATOR_DISCONNECT)
         elif kind == "station_changed":

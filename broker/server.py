@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-import orjson
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
@@ -20,7 +19,7 @@ from broker.tls import TlsContexts, TlsListener, TlsSocket
 from csms.bus import Message, Subscription
 from csms.config import UnknownStations
 from csms.routing import find_routes
-from csms.runtime import LIVE_SUBJECT, Runtime
+from csms.runtime import LIVE_SUBJECT, Runtime, news_in
 from csms.station.connections import Cause, record_refused
 from csms.trust import ROOTS_CHANGED, trusted_roots
 
@@ -128,7 +127,7 @@ class Broker:
             await tls.reload()
 
     async def _on_live(self, message: Message) -> None:
-        if self.tls is not None and orjson.loads(message.data)["kind"] == ROOTS_CHANGED:
+        if self.tls is not None and any(news["kind"] == ROOTS_CHANGED for news in news_in(message)):
             await self.tls.reload()
 
     async def _process_request(self, socket: ServerConnection, request: Request) -> Response | None:

@@ -197,7 +197,7 @@ class Routes:
         """What has to be asked of others before a call of that action is handled; None for nearly all."""
         return self._preparers.get((version, action))
 
-    async def handle(self, work: Work, station: ConnectedStation, action: str, payload: Payload) -> Payload:
+    def handle(self, work: Work, station: ConnectedStation, action: str, payload: Payload) -> Awaitable[Payload]:
         """Run the handler and its observers; returns the answer's payload.
 
         Raises OcppError: NotSupported for an action that the standard knows and no feature handles.
@@ -206,10 +206,9 @@ class Routes:
         handler = self._handlers.get(key)
         if handler is None:
             raise OcppError(ErrorKind.NOT_SUPPORTED, f"{action} is not supported here")
-        answer = await handler(work, station, payload)
-        for observe in self._observers.get(key, ()):
-            await observe(work, station, payload)
-        return answer
+        observers = self._observers.get(key)
+        answering = handler(work, station, payload)
+        return answering if observers is None else _observed(answering, observers, work, station, payload)
 
     async def answered(
         self, work: Work, station: ConnectedStation, action: str, request: Payload, answer: Payload
@@ -227,6 +226,19 @@ class Routes:
         """Fill the memory of stations that connect."""
         for loader in self._loaders:
             await loader(work, stations)
+
+
+async def _observed(
+    answering: Awaitable[Payload],
+    observers: Iterable[Observer],
+    work: Work,
+    station: ConnectedStation,
+    payload: Payload,
+) -> Payload:
+    answer = await answering
+    for observe in observers:
+        await observe(work, station, payload)
+    return answer
 
 
 @cache

@@ -5,12 +5,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 import httpx
 import orjson
 import structlog
 
-from csms.bus import Bus, open_bus
+from csms.bus import Bus, Message, open_bus
 from csms.calls import BusCalls, StationCalls
 from csms.clock import Clock, system_clock
 from csms.config import Settings
@@ -24,7 +25,18 @@ from csms.webhooks import open_client
 log = structlog.get_logger(__name__)
 
 LIVE_SUBJECT = "live"
-"""Events are announced on `live.<organisation id>` as JSON, right after their commit."""
+"""What happened is told on `live.<organisation id>`, right after its commit, in JSON lists of `LiveNews`."""
+NEWS_A_MESSAGE = 100
+
+
+class LiveNews(TypedDict):
+    """A fact, as every process hears of it."""
+
+    id: str
+    kind: str
+    station: str | None
+    at: str
+    data: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -74,15 +86,14 @@ def _announce_on(bus: Bus, store: Store) -> None:
     tasks: set[asyncio.Task[None]] = set()
 
     async def publish(facts: Sequence[Fact]) -> None:
+        at, told = store.clock().isoformat(), dict[int, list[LiveNews]]()
         for fact in facts:
-            news = {
-                "id": str(fact.id),
-                "kind": fact.kind,
-                "station": fact.station,
-                "at": store.clock().isoformat(),
-                "data": fact.data,
-            }
-            await bus.publish(f"{LIVE_SUBJECT}.{fact.organisation_id}", orjson.dumps(news))
+            news = LiveNews(id=str(fact.id), kind=fact.kind, station=fact.station, at=at, data=fact.data)
+            told.setdefault(fact.organisation_id, []).append(news)
+        for organisation_id, news in told.items():
+            for first in range(0, len(news), NEWS_A_MESSAGE):
+                part = orjson.dumps(news[first : first + NEWS_A_MESSAGE])
+                await bus.publish(f"{LIVE_SUBJECT}.{organisation_id}", part)
 
     def announce(facts: Sequence[Fact]) -> None:
         task = asyncio.get_running_loop().create_task(publish(facts))
@@ -90,6 +101,12 @@ def _announce_on(bus: Bus, store: Store) -> None:
         task.add_done_callback(tasks.discard)
 
     store.announce.append(announce)
+
+
+def news_in(message: Message) -> list[LiveNews]:
+    """What one message on `LIVE_SUBJECT` tells, in the order in which it happened."""
+    told: list[LiveNews] = orjson.loads(message.data)
+    return told
 
 
 def read_secret_key(settings: Settings) -> bytes:

@@ -174,8 +174,8 @@ def _plain(value: object) -> Any:
 
 def _trouble(frame: list[Any], text: str) -> Malformed | None:
     """What orjson takes but neither PostgreSQL nor recursion survives."""
-    # PostgreSQL refuses NUL in text and jsonb. The escape is the only way JSON can spell it.
-    if "\\u0000" in text and _has_nul(frame):
+    # PostgreSQL refuses NUL in text and jsonb. The escape is the only way JSON can spell it; few texts have any.
+    if "\\" in text and "\\u0000" in text and _has_nul(frame):
         return _malformed(frame, text, ErrorKind.PROPERTY_CONSTRAINT, "holds a NUL character")
     # Each level has an opening bracket, so few brackets prove a shallow frame without a walk.
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(frame):

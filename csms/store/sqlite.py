@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Boolean, Enum
+from sqlalchemy import Enum
 
 from csms.store import sqlite_process
 from csms.store.gate import Gate
@@ -44,11 +44,11 @@ class SqliteWriter:
     """Sends batches to its process, which is started with the first one, and again if it died.
 
     A batch is sent while the one before is being written, so that the process never waits for a busy event loop.
-    Values travel as plain `str`, `int`, `float` and None.
+    Values travel as plain `str`, `int`, `bool`, `float` and None.
     """
 
     def __init__(self, path: str, gate: Gate, busy_timeout_s: float = 30.0) -> None:
-        self._gatherer = Gatherer({UtcDateTime: time_text, Json: json_text, Enum: str.__str__, Boolean: int})
+        self._gatherer = Gatherer({UtcDateTime: time_text, Json: json_text, Enum: str.__str__})
         self._gate = gate
         self._hello = framed((path, SQLITE_PRAGMAS, busy_timeout_s))
         self._starting = asyncio.Lock()

@@ -46,13 +46,15 @@ class Form:
         kinds = [type(sql_table.columns[name].type) for name in columns]
         self._converted = [(index, converters[kind]) for index, kind in enumerate(kinds) if kind in converters]
 
-    def values(self, row: Row) -> Values:
-        values = list(row.values())
+    def convert(self, rows: Iterable[Values]) -> None:
+        """In place, column by column: rows of one batch share many values, as the time at which they were handled."""
         for index, convert in self._converted:
-            value = values[index]
-            if value is not None:
-                values[index] = convert(value)
-        return values
+            last, converted = None, None
+            for values in rows:
+                value = values[index]
+                if value is not last:
+                    last, converted = value, None if value is None else convert(value)
+                values[index] = converted
 
 
 Rows = list[tuple[Form, list[Values]]]
@@ -78,11 +80,11 @@ class Gatherer:
         for work in works:
             for table, noted in work.rows.items():
                 for row in noted:
-                    form = self._form(table, row)
-                    inserts.setdefault(form, []).append(form.values(row))
+                    inserts.setdefault(self._form(table, row), []).append(list(row.values()))
             for (table, row_id), changed in work.changes.items():
-                form = self._form(table, changed)
-                updates.setdefault(form, []).append([*form.values(changed), row_id])
+                updates.setdefault(self._form(table, changed), []).append([*changed.values(), row_id])
+        for form, rows in (*inserts.items(), *updates.items()):
+            form.convert(rows)
         return list(inserts.items()), list(updates.items())
 
     def _form(self, table: type[Table], row: Row) -> Form:

@@ -96,7 +96,7 @@ async def test_a_token_that_another_process_blocked_is_refused_as_soon_as_the_ne
             token = await work.session.get_one(Token, int(made["id"]))
         assert await _ask(client, Version.V16) == "Accepted", "this process has not heard of it"
         news = {"id": "1", "kind": "token_changed", "station": None, "at": "2026-01-01T00:00:00Z", "data": {}}
-        await runtime.bus.publish(f"{LIVE_SUBJECT}.{token.organisation_id}", orjson.dumps(news))
+        await runtime.bus.publish(f"{LIVE_SUBJECT}.{token.organisation_id}", orjson.dumps([news]))
 
         async def is_blocked() -> bool:
             return await _ask(client, Version.V16) == "Blocked"

@@ -24,7 +24,7 @@ from csms.fleet.live.rules import comment_text, event_text, retry_text
 from csms.ids import id_at, new_id, time_of
 from csms.outbox import Event
 from csms.rights import Caller
-from csms.runtime import LIVE_SUBJECT, Runtime
+from csms.runtime import LIVE_SUBJECT, Runtime, news_in
 
 HEARTBEAT_S: Final = 15.0
 RETRY_MS: Final = 3000
@@ -170,11 +170,12 @@ class Stream:
         self._waiting.end()
 
     async def _hear(self, message: Message) -> None:
-        parts = orjson.loads(message.data)
-        if self._wanted.fits(parts["station"], parts["kind"]):
-            at = datetime.fromisoformat(parts["at"])
-            news = News(int(parts["id"]), parts["kind"], parts["station"], at, parts["data"])
-            self._waiting.put(news, len(message.data))
+        told = news_in(message)
+        for parts in told:
+            if self._wanted.fits(parts["station"], parts["kind"]):
+                at = datetime.fromisoformat(parts["at"])
+                news = News(int(parts["id"]), parts["kind"], parts["station"], at, parts["data"])
+                self._waiting.put(news, len(message.data) // len(told))
 
     async def _backlog(self) -> AsyncIterator[str]:
         """What the client missed since its last event; a gap where that is too much."""

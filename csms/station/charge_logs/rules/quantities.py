@@ -12,6 +12,9 @@ LARGEST_CHARGE_WH: Final = 2_000_000
 SLACK_WH: Final = 1000
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(?:[.,][0-9]{0,20})?(?:[eE][+-]?[0-9]{1,2})?")
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {
+    "Wh": ("Wh", 1),  # as most write it, so that its letters need not be made small
+    "W": ("W", 1),
+    "Percent": ("Percent", 1),
     "wh": ("Wh", 1),
     "kwh": ("Wh", 1000),
     "varh": ("varh", 1),
@@ -50,7 +53,7 @@ _DEFAULT_UNITS: Final = (
 REGISTER: Final = "Energy.Active.Import.Register"
 POWER: Final = "Power.Active.Import"
 STATE_OF_CHARGE: Final = "SoC"
-_MEASURES: Final = (REGISTER, POWER, STATE_OF_CHARGE, "", None)
+_MEASURES: Final = frozenset({REGISTER, POWER, STATE_OF_CHARGE, ""})
 OUTLET: Final = "Outlet"
 _EXPONENT_MAX: Final = 12
 _PHASES: Final = frozenset({"L1", "L2", "L3", "L1-N", "L2-N", "L3-N"})
@@ -65,7 +68,7 @@ class Quantity:
     location: str
     unit: str
     value: float
-    is_fraction: bool = False
+    is_fraction: bool
     """Written with decimals and without a unit."""
 
 
@@ -104,19 +107,13 @@ def quantity(sample: Mapping[str, Any]) -> Quantity | None:
         sent, value = given.get("unit"), value * _power_of_ten(given.get("multiplier"))
         if not -REGISTER_MAX_WH <= value <= REGISTER_MAX_WH:
             return None
-    if sent:
-        word = str(sent)
-        unit, factor = _UNITS.get(word) or _UNITS.get(word.lower(), (word, 1))
-    else:
-        unit, factor = _default_unit(measurand), 1
-    return Quantity(
-        measurand,
-        str(phase) if phase else None,
-        str(location or OUTLET),
-        unit,
-        value * factor,
-        is_fraction=not sent and not str(sample["value"]).strip().lstrip("+-").isdigit(),
-    )
+    phase, location = str(phase) if phase else None, str(location or OUTLET)
+    if not sent:
+        is_fraction = not str(sample["value"]).strip().lstrip("+-").isdigit()
+        return Quantity(measurand, phase, location, _default_unit(measurand), value, is_fraction)
+    word = str(sent)
+    unit, factor = _UNITS.get(word) or _UNITS.get(word.lower(), (word, 1))
+    return Quantity(measurand, phase, location, unit, value * factor, False)  # the last of six fields
 
 
 def _power_of_ten(exponent: object) -> float:
@@ -137,7 +134,10 @@ def measures(samples: Iterable[object], meter_start_wh: float | None = None) -> 
     """
     registers, powers, soc = list[Quantity](), list[Quantity](), None
     for one in samples:
-        if not isinstance(one, dict) or one.get("measurand", REGISTER) not in _MEASURES:
+        if not isinstance(one, dict):
+            continue
+        measurand = one.get("measurand")
+        if measurand is not None and not (isinstance(measurand, str) and measurand in _MEASURES):
             continue
         read = quantity(one)
         if read is None:

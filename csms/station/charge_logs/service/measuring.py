@@ -94,35 +94,48 @@ async def _as_stored(work: Work, transaction: Transaction, *, is_alive: bool) ->
 def _advance(work: Work, transaction: Transaction, samples: Sequence[Sample]) -> None:
     """Bring a running charge up to its newest sample, once that is kept."""
     in_order = sorted(samples, key=_time_of) if len(samples) > 1 else samples
-    newest, tally, is_whole = transaction.last_sample_at, transaction.tally.copy(), transaction.is_whole
+    progress_at = transaction.progress_at
+    if progress_at is None or work.now - progress_at >= PROGRESS_EVERY:
+        progress_at = work.now
+        ahead = replace(transaction, tally=transaction.tally.copy())
+        _count(ahead, in_order)
+        work.change(ChargeLog, transaction.id, **_progress(ahead, in_order))
+
+    def advance() -> None:
+        transaction.progress_at = progress_at
+        _count(transaction, in_order)
+
+    work.after_commit(advance)
+
+
+def _count(transaction: Transaction, in_order: Sequence[Sample]) -> None:
+    """In place."""
+    newest, tally = transaction.last_sample_at, transaction.tally
     for one in in_order:
         is_late = newest is not None and one.measured_at < newest
-        newest = one.measured_at if newest is None or not is_late else newest
+        if not is_late:
+            newest = one.measured_at
         register_wh = one.measures.energy_wh
         if register_wh is None:
             continue
-        is_absurd = register_wh - transaction.meter_start_wh > LARGEST_CHARGE_WH
-        if is_late or is_absurd:
-            is_whole = False
+        if is_late or register_wh - transaction.meter_start_wh > LARGEST_CHARGE_WH:
+            transaction.is_whole = False
         else:
             tally.add(Register(one.measured_at, register_wh))
-    progress_at, last_sample_at = transaction.progress_at, newest or work.now
-    if progress_at is None or work.now - progress_at >= PROGRESS_EVERY:
-        progress_at = work.now
-        work.change(ChargeLog, transaction.id, **_progress(last_sample_at, tally, in_order))
-    is_whole = is_whole and not tally.flags
-    work.after_commit(lambda: transaction.advance(last_sample_at, tally, progress_at, is_whole=is_whole))
+    transaction.last_sample_at = newest
+    if tally.flags:
+        transaction.is_whole = False
 
 
 def _time_of(sample: Sample) -> datetime:
     return sample.measured_at
 
 
-def _progress(last_sample_at: datetime, tally: Tally, samples: Sequence[Sample]) -> Columns:
+def _progress(transaction: Transaction, samples: Sequence[Sample]) -> Columns:
     columns: Columns = {
-        "last_sample_at": last_sample_at,
-        "last_register_wh": tally.high_wh,
-        "energy_wh": round(tally.total_wh),
+        "last_sample_at": transaction.last_sample_at,
+        "last_register_wh": transaction.tally.high_wh,
+        "energy_wh": round(transaction.tally.total_wh),
     }
     for one in samples:
         if one.measures.power_w is not None:

@@ -30,7 +30,10 @@ SKEW: Final = timedelta(seconds=10)
 
 @dataclass(slots=True, eq=False)
 class Transaction:
-    """A charge as handlers need it: replaced by `remember`, except that `advance` brings it up to its newest sample."""
+    """A charge as handlers need it: replaced by `remember`, except that `measure` brings it up to its newest sample.
+
+    That happens in place, with nearly every message; all else is seldom.
+    """
 
     id: int
     transaction_id: str
@@ -45,7 +48,7 @@ class Transaction:
     state: ChargeState
     flags: tuple[str, ...]
     tally: Tally
-    """The energy so far; never changed in place."""
+    """The energy so far."""
     energy_wh: int | None = None
     last_sample_at: datetime | None = None
     is_whole: bool = False
@@ -94,13 +97,6 @@ class Transaction:
     def has_register(self) -> bool:
         """Whether it is known what the meter showed at its start, or soon after it."""
         return Flag.NO_METER_START not in self.flags
-
-    def advance(self, last_sample_at: datetime, tally: Tally, progress_at: datetime | None, *, is_whole: bool) -> None:
-        """Samples are kept. In place: it happens with nearly every message, all else seldom."""
-        self.last_sample_at = last_sample_at
-        self.tally = tally
-        self.progress_at = progress_at
-        self.is_whole = is_whole
 
 
 def _tally_of(log: ChargeLog) -> Tally:
