@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from websockets.asyncio.server import ServerConnection
-from websockets.frames import CloseCode, Frame, Opcode, apply_mask  # type: ignore[attr-defined]  # its C version, where that was built
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
 from csms.trust import PresentedCertificate
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform for which it was not compiled
+    from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
     from broker.admission import Admitted

@@ -90,9 +90,9 @@ def _announce_on(bus: Bus, store: Store) -> None:
         for fact in facts:
             news = LiveNews(id=str(fact.id), kind=fact.kind, station=fact.station, at=at, data=fact.data)
             told.setdefault(fact.organisation_id, []).append(news)
-        for organisation_id, news in told.items():
-            for first in range(0, len(news), NEWS_A_MESSAGE):
-                part = orjson.dumps(news[first : first + NEWS_A_MESSAGE])
+        for organisation_id, all_news in told.items():
+            for first in range(0, len(all_news), NEWS_A_MESSAGE):
+                part = orjson.dumps(all_news[first : first + NEWS_A_MESSAGE])
                 await bus.publish(f"{LIVE_SUBJECT}.{organisation_id}", part)
 
     def announce(facts: Sequence[Fact]) -> None:

@@ -30,7 +30,7 @@ ROW_FAULTS: Final = (
 
 
 def framed(value: Any) -> bytes:
-    """The value in Python's own form, which both ends speak: `int`, `bool`, `float`, `str`, None, tuples and lists of them."""
+    """The value in Python's own form: `int`, `bool`, `float`, `str`, None, tuples and lists of them."""
     data = marshal.dumps(value)
     return len(data).to_bytes(HEAD_BYTES, "little") + data
 
