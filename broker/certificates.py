@@ -1,4 +1,4 @@
-"""B10: reads stations' certificates, and judges whether one belongs to the station that shows it. Pure."""
+"""B10: reads certificates, and judges whether a station's belongs to the station that shows it. Pure."""
 
 import hashlib
 from collections.abc import Collection, Iterable
@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from csms.station.connections import ShownCertificate
 from csms.trust import PresentedCertificate
 
 _MESSAGE_HEADER_BYTES = 4
@@ -30,6 +31,27 @@ def read_certificate(der: bytes, issuers: Iterable[bytes] = ()) -> PresentedCert
         )
     except ValueError:
         return None
+
+
+def served_certificate(certificate: x509.Certificate, file: str) -> ShownCertificate:
+    """What this system's own certificate says."""
+    return ShownCertificate(
+        file=file,
+        subject=certificate.subject.rfc4514_string(),
+        hosts=_hosts(certificate),
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+    )
+
+
+def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return (*names.get_values_for_type(x509.DNSName), *(str(address) for address in addresses))
 
 
 def _first(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:

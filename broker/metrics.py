@@ -11,6 +11,9 @@ TLS_FAILURES = Counter("csms_broker_tls_failures", "TLS handshakes that failed, 
 TLS_RELOADS = Counter(
     "csms_broker_tls_reloads", "Certificates taken into use, or refused, without a restart", ["result"]
 )
+SERVER_CERTIFICATE_ENDS = Gauge(
+    "csms_broker_tls_certificate_not_after_seconds", "When the TLS port's certificate expires (Unix time)", ["file"]
+)
 CLOSES = Counter("csms_broker_closes", "Ended connections by derived close code", ["code"])
 REFUSED_CALLS = Counter("csms_broker_refused_calls", "Station calls answered with a CALLERROR", ["word"])
 REFUSED_ANSWERS = Counter("csms_broker_refused_answers", "Answers of ours that stations could not use (2.1)")

@@ -20,7 +20,7 @@ from csms.bus import Message, Subscription
 from csms.config import UnknownStations
 from csms.routing import find_routes
 from csms.runtime import LIVE_SUBJECT, Runtime, news_in
-from csms.station.connections import Cause, record_refused
+from csms.station.connections import Cause, keep_server_certificates, record_refused
 from csms.trust import ROOTS_CHANGED, trusted_roots
 
 log = structlog.get_logger(__name__)
@@ -86,6 +86,7 @@ class Broker:
         settings = self.runtime.settings
         self.tls = TlsContexts(settings, self._trusted_roots)
         await self.tls.load()
+        await self._note_certificates(self.tls)
         self._tls_listener = TlsListener(
             settings, self.tls, partial(self._make_tls_socket, server), self.admission.tls_failed
         )
@@ -119,16 +120,28 @@ class Broker:
     async def reload_certificates(self) -> None:
         """Read certificates and trusted roots anew (SIGHUP); open connections stay."""
         if self.tls is not None:
-            await self.tls.reload(is_asked=True)
+            await self._reload(self.tls, is_asked=True)
+
+    async def _reload(self, tls: TlsContexts, *, is_asked: bool = False) -> None:
+        if await tls.reload(is_asked=is_asked):
+            await self._note_certificates(tls)
+
+    async def _note_certificates(self, tls: TlsContexts) -> None:
+        """Keep what this process shows to stations, so that somebody can be warned before it expires."""
+        try:
+            async with self.runtime.store.writing() as work:
+                await keep_server_certificates(work, self.runtime.settings.node_name, tls.served)
+        except Exception:
+            log.exception("the certificates of the TLS port could not be written down")
 
     async def _keep_reloading(self, tls: TlsContexts) -> None:
         while True:
             await asyncio.sleep(self.runtime.settings.tls_reload_s)
-            await tls.reload()
+            await self._reload(tls)
 
     async def _on_live(self, message: Message) -> None:
         if self.tls is not None and any(news["kind"] == ROOTS_CHANGED for news in news_in(message)):
-            await self.tls.reload()
+            await self._reload(self.tls)
 
     async def _process_request(self, socket: ServerConnection, request: Request) -> Response | None:
         return await self.admission.process(_ours(socket), request)

@@ -19,11 +19,12 @@ from typing import Any
 import structlog
 from cryptography import x509
 
-from broker.certificates import first_certificate, read_certificate
+from broker.certificates import first_certificate, read_certificate, served_certificate
 from broker.limits import TokenBucket
-from broker.metrics import TLS_FAILURES, TLS_RELOADS
+from broker.metrics import SERVER_CERTIFICATE_ENDS, TLS_FAILURES, TLS_RELOADS
 from broker.socket import Socket
 from csms.config import Settings
+from csms.station.connections import ShownCertificate
 from csms.trust import PresentedCertificate
 
 log = structlog.get_logger(__name__)
@@ -214,6 +215,8 @@ class TlsContexts:
     def __init__(self, settings: Settings, roots: Callable[[], Awaitable[Sequence[str]]]) -> None:
         self._settings = settings
         self._roots = roots
+        self.served: list[ShownCertificate] = []
+        """What this system shows to stations: the first certificate of each chain."""
         self._state: object = None
         self._context: ssl.SSLContext | None = None
 
@@ -250,6 +253,10 @@ class TlsContexts:
             return False
         self._context = server_context(self._settings, roots)
         self._state = state
+        self.served = [served_certificate(certificates_in(path)[0], path.name) for path, _ in _chains(self._settings)]
+        SERVER_CERTIFICATE_ENDS.clear()
+        for one in self.served:
+            SERVER_CERTIFICATE_ENDS.labels(one.file).set(one.not_after.timestamp())
         return True
 
 

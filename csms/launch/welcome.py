@@ -12,7 +12,8 @@ def welcome(started: Running, *, is_demo: bool) -> str:
     """The text to print once everything is up."""
     settings = started.runtime.settings
     url = make_url(settings.database_url.get_secret_value()).render_as_string(hide_password=True)
-    lines = [f"csms {__version__} is running: {', '.join(sorted(started.parts))}", ""]
+    running = sorted(part for part in started.parts if part is not Part.FTP or started.ftp_port)
+    lines = [f"csms {__version__} is running: {', '.join(running)}", ""]
     if Part.BROKER in started.parts:
         policy, spoken = started.unknown_stations, ", ".join(settings.protocols)
         lines += [
@@ -22,6 +23,9 @@ def welcome(started: Running, *, is_demo: bool) -> str:
         if started.broker is not None and started.broker.tls_port is not None:
             secure = f"wss://{settings.broker_host}:{started.broker.tls_port}/ocpp/{{station_id}}"
             lines.insert(-1, f"             {secure}   (security profiles 2 and 3)")
+            for shown in started.broker.tls.served if started.broker.tls is not None else ():
+                hosts = ", ".join(shown.hosts) or shown.subject
+                lines.insert(-1, f"             certificate of {hosts}, until {shown.not_after:%Y-%m-%d}")
     if Part.API in started.parts:
         api = f"http://{settings.api_host}:{started.api_port}"
         lines += [f"  API        {api}/api/v1", f"  reference  {api}/docs"]

@@ -9,9 +9,11 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 import uvloop
@@ -408,6 +410,24 @@ class TestRenewal:
             async with over_tls(bench, authorities.client(), "CS-2", additional_headers=basic("CS-2")) as after:
                 assert after.transport.get_extra_info("ssl_object").getpeercert(binary_form=True) != old
             assert (await boot(open_before))[0] == 3
+
+    async def test_what_is_in_force_and_until_when_is_shown(
+        self, bench: Bench, authorities: Authorities, api: httpx.AsyncClient
+    ) -> None:
+        before = (await api.get("/api/v1/server-certificates")).json()["items"]
+        assert {(one["file"], *one["hosts"]) for one in before} == {
+            ("ECDSA.pem", "127.0.0.1"),
+            ("RSA.pem", "127.0.0.1"),
+        }
+        ends = datetime.fromisoformat(before[0]["not_after"])
+        assert before[0]["days_left"] == (ends - bench.broker.runtime.clock()).days
+        gauge = {"file": before[0]["file"]}
+        assert REGISTRY.get_sample_value("csms_broker_tls_certificate_not_after_seconds", gauge) == ends.timestamp()
+        authorities.renew_server()
+        await bench.broker.reload_certificates()
+        after = (await api.get("/api/v1/server-certificates")).json()["items"]
+        assert len(after) == 2
+        assert not {one["fingerprint"] for one in after} & {one["fingerprint"] for one in before}
 
     async def test_a_signal_has_them_read_at_once(self, bench: Bench) -> None:
         tls = bench.broker.tls

@@ -1,6 +1,6 @@
 """B10: nobody is surprised by a certificate that expires: warned once for each step, renewed, and then all is well."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,6 +14,8 @@ from csms.outbox import Event
 from csms.runtime import Runtime
 from csms.station.certificates.rules.expiry import due_step, is_urgent, must_renew, words_of
 from csms.station.certificates.service.watching import watch
+from csms.station.connections import ShownCertificate, keep_server_certificates
+from csms.station.connections.service import node_is_alive
 from csms.store import Store
 from tests.builders import CallingStation, connect, make_station
 from tests.certificate_builders import NOW, pem_of, root_certificate
@@ -162,3 +164,31 @@ async def test_a_station_is_asked_to_renew_by_itself_once_a_day(
     assert orders[0].action == ("ExtendedTriggerMessage" if is_16 else "TriggerMessage")
     (shown,) = (await api.get(f"/api/v1/stations/{station.identity}/certificates")).json()["items"]
     assert shown["renewal_asked_at"] == "2026-01-02T00:00:00Z"
+
+
+async def test_the_brokers_own_certificate_is_warned_of_too_until_it_is_renewed(
+    runtime: Runtime, api: httpx.AsyncClient, store: Store, clock: FixedClock
+) -> None:
+    await make_station(store)  # and with it the organisation
+
+    async def show(fingerprint: str, not_after: datetime) -> None:
+        shown = ShownCertificate("server.pem", "CN=csms", ("csms.example.com",), fingerprint, NOW, not_after)
+        async with store.writing() as work:
+            await node_is_alive(work, "node-1")
+            await keep_server_certificates(work, "node-1", [shown])
+
+    ends = clock() + timedelta(days=20)
+    for _ in range(2):  # as after a restart with the same files
+        await show("a1", ends)
+        await watch(runtime)
+    (fact,) = await facts(store, "certificate_expiring")
+    assert fact["what"] == "server_certificate"
+    assert fact["text"].startswith("the TLS port's certificate CN=csms (server.pem) expires on ")
+    assert fact["text"].endswith(", in 20 days")
+    (listed,) = (await api.get("/api/v1/server-certificates")).json()["items"]
+    assert (listed["days_left"], listed["hosts"]) == (20, ["csms.example.com"])
+    await show("b2", clock() + timedelta(days=400))
+    clock.advance(days=15)
+    await watch(runtime)
+    assert len(await facts(store, "certificate_expiring")) == 1
+    assert (await api.get("/api/v1/server-certificates")).json()["items"] == []  # that broker is not running any more

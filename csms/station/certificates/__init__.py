@@ -7,6 +7,7 @@ from csms.station.certificates.service.asking import ask_about, known_issuers
 
 NEEDS = (
     "platform.certificate_authority",
+    "platform.organisations",
     "station.commands",
     "station.connections",
     "station.errors",

@@ -1,18 +1,21 @@
 """B4, B5, S23: every connection of a station, how it ended, and the availability that follows from it."""
 
-from csms.station.connections.model import Connection
+from csms.station.connections.model import Connection, ServerCertificate
 from csms.station.connections.rules import Cause, CloseFacts, Closing, closing_of
 from csms.station.connections.service import (
     NodeClosing,
     NodeOpening,
+    ShownCertificate,
     TlsTry,
     close_left_open,
     close_of_dead_nodes,
+    keep_server_certificates,
     opened,
     record_closed,
     record_refused,
     record_tls_failure,
     request_disconnect,
+    server_certificates,
     take_ownership,
 )
 
@@ -24,14 +27,18 @@ __all__ = [
     "Connection",
     "NodeClosing",
     "NodeOpening",
+    "ServerCertificate",
+    "ShownCertificate",
     "TlsTry",
     "close_left_open",
     "close_of_dead_nodes",
     "closing_of",
+    "keep_server_certificates",
     "opened",
     "record_closed",
     "record_refused",
     "record_tls_failure",
     "request_disconnect",
+    "server_certificates",
     "take_ownership",
 ]

@@ -13,7 +13,13 @@ from csms.ids import Id
 from csms.rights import Area
 from csms.station.connections.model import Connection
 from csms.station.connections.rules import Cause, ClosedBy
-from csms.station.connections.service import availability_of, count_by_code, refused_query, request_disconnect
+from csms.station.connections.service import (
+    availability_of,
+    count_by_code,
+    refused_query,
+    request_disconnect,
+    server_certificates,
+)
 from csms.station.information import StationDep, StationToChange
 from csms.web import Page, PageDep, PeriodDep, Reading, Shown, Writing, may_read, may_write, page_of, within
 
@@ -57,6 +63,24 @@ class ConnectionShown(Shown):
     messages_out: int
     bytes_in: int
     bytes_out: int
+
+
+class ServerCertificateShown(Shown):
+    """A certificate that a broker shows to stations on its TLS port."""
+
+    node: str = Field(description="the broker process")
+    file: str = Field(examples=["server.pem"])
+    subject: str = Field(examples=["O=Example,CN=csms.example.com"])
+    hosts: list[str] = Field(description="the names that stations may reach it by", examples=[["csms.example.com"]])
+    fingerprint: str = Field(description="SHA-256")
+    not_before: datetime
+    not_after: datetime
+    days_left: int = Field(description="until it expires and stations stay out; below 0: since then")
+    loaded_at: datetime
+
+
+class ServerCertificates(Shown):
+    items: list[ServerCertificateShown]
 
 
 class DayShown(Shown):
@@ -114,6 +138,23 @@ async def list_refused(
     query = within(query, col(Connection.opened_at), period)
     rows, cursor = await page_of(work, query, page)
     return Page(items=[_shown(row) for row in rows], next_cursor=cursor)
+
+
+@router.get(
+    "/server-certificates",
+    summary="The certificates that the brokers show to stations, and when they expire",
+    dependencies=[may_read()],
+)
+async def list_server_certificates(work: Reading) -> ServerCertificates:
+    """Those of running brokers, the first to expire first: after that no station of profile 2 or 3 gets in."""
+    rows = await server_certificates(work)
+    now = work.now
+    return ServerCertificates(
+        items=[
+            ServerCertificateShown.model_validate(row.model_dump() | {"days_left": (row.not_after - now).days})
+            for row in rows
+        ]
+    )
 
 
 @router.get(

@@ -1,12 +1,8 @@
 """B5: no connection stays open for ever, not even when a node never comes back."""
 
-from datetime import timedelta
-
 from csms.jobs import Job
 from csms.runtime import Runtime
-from csms.station.connections.service import close_of_dead_nodes
-
-NODE_SILENT = timedelta(seconds=90)
+from csms.station.connections.service import NODE_SILENT, close_of_dead_nodes
 
 
 async def sweep(runtime: Runtime) -> None:

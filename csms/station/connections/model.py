@@ -1,4 +1,4 @@
-"""B4: the connection history, and the nodes that write it."""
+"""B4: the connection history, the nodes that write it, and the certificates that they show."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from csms.station.connections.rules import Cause, ClosedBy
-from csms.store import BigInt, Owned, Table, UtcDateTime, words
+from csms.store import BigInt, Json, Owned, Table, UtcDateTime, words
 from csms.store.retention import Kept
 
 
@@ -71,3 +71,20 @@ class BrokerNode(Table, table=True):
     name: str = Field(unique=True)
     started_at: datetime = Field(sa_type=UtcDateTime)
     alive_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ServerCertificate(Table, table=True):
+    """A certificate that a broker process shows to stations on its TLS port, one of each chain file."""
+
+    __tablename__ = "server_certificate"
+
+    node: str = Field(index=True)
+    file: str
+    subject: str
+    hosts: list[str] = Field(sa_type=Json)
+    fingerprint: str
+    not_before: datetime = Field(sa_type=UtcDateTime)
+    not_after: datetime = Field(sa_type=UtcDateTime)
+    loaded_at: datetime = Field(sa_type=UtcDateTime)
+    warned_days: int | None = None
+    """The last step that was warned of."""

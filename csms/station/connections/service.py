@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import Conflict
 from csms.platform.organisations import default_organisation
-from csms.station.connections.model import BrokerNode, Connection
+from csms.station.connections.model import BrokerNode, Connection, ServerCertificate
 from csms.station.connections.rules import (
     BROKER_REBOOTED,
     SECURITY_EVENTS,
@@ -29,6 +29,8 @@ REFUSED_ROWS_PER_MINUTE_MAX = 120
 """Refused handshakes written down in a minute; an attack is counted in the metrics beyond that, not stored."""
 
 REASON_CHARS_MAX = 500
+NODE_SILENT = timedelta(seconds=90)
+"""After that a broker that gave no sign of life is thought dead."""
 
 DISCONNECT_REQUESTED = "disconnect_requested"
 
@@ -276,6 +278,50 @@ async def node_is_alive(work: Work, name: str, *, started_at: datetime | None = 
         work.session.add(node)
     node.alive_at = work.now
     node.started_at = started_at or node.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCertificate:
+    """What a broker's certificate says."""
+
+    file: str
+    subject: str
+    hosts: tuple[str, ...]
+    fingerprint: str
+    not_before: datetime
+    not_after: datetime
+
+
+async def keep_server_certificates(work: Work, node: str, shown: Sequence[ShownCertificate]) -> None:
+    """The node shows these from now on; a warning of one that it shows still is not given again."""
+    mine = (await work.session.exec(select(ServerCertificate).where(ServerCertificate.node == node))).all()
+    warned = {row.fingerprint: row.warned_days for row in mine}
+    await work.session.exec(delete(ServerCertificate).where(col(ServerCertificate.node) == node))
+    for one in shown:
+        work.session.add(
+            ServerCertificate(
+                node=node,
+                file=one.file,
+                subject=one.subject,
+                hosts=list(one.hosts),
+                fingerprint=one.fingerprint,
+                not_before=one.not_before,
+                not_after=one.not_after,
+                loaded_at=work.now,
+                warned_days=warned.get(one.fingerprint),
+            )
+        )
+
+
+async def server_certificates(work: Work) -> Sequence[ServerCertificate]:
+    """What the living brokers show, the first to expire first."""
+    query = (
+        select(ServerCertificate)
+        .join(BrokerNode, col(BrokerNode.name) == ServerCertificate.node)
+        .where(col(BrokerNode.alive_at) >= work.now - NODE_SILENT)
+        .order_by(col(ServerCertificate.not_after), col(ServerCertificate.id))
+    )
+    return (await work.session.exec(query)).all()
 
 
 async def close_left_open(work: Work, nodes: Sequence[str]) -> int:

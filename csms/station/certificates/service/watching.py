@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from csms.exceptions import CsmsError
 from csms.platform.certificate_authority import CertificateAuthority
+from csms.platform.organisations import default_organisation
 from csms.rights import SYSTEM
 from csms.runtime import Runtime
 from csms.station.certificates.model import CertificatePolicy, StationCertificate
@@ -18,6 +19,7 @@ from csms.station.certificates.rules.installed import CertificateKind
 from csms.station.certificates.rules.requests import renewal_request
 from csms.station.certificates.service.certificates import version_of
 from csms.station.commands import send
+from csms.station.connections import server_certificates
 from csms.station.errors import Severity, noticed_stations, raise_noticed, resolve_noticed
 from csms.station.information import Station
 from csms.store import Fact, Work
@@ -44,6 +46,7 @@ def _is_in_use() -> list[Any]:
 async def watch(runtime: Runtime) -> None:
     """One round: warnings, what is over, renewals, and what nobody needs any more."""
     await _warn_of_authorities(runtime)
+    await _warn_of_servers(runtime)
     after: int | None = 0
     while after is not None:
         async with runtime.store.writing() as work:
@@ -81,6 +84,22 @@ async def _warn_of_authorities(runtime: Runtime) -> None:
             log.warning("a certificate authority expires", authority=row.name, not_after=row.not_after.isoformat())
             data = {"what": "certificate_authority", "text": text, "not_after": row.not_after.isoformat()}
             work.emit(Fact(kind="certificate_expiring", organisation_id=row.organisation_id, data=data))
+
+
+async def _warn_of_servers(runtime: Runtime) -> None:
+    """The broker's own certificates: when one expires, no station of profile 2 or 3 gets in any more."""
+    async with runtime.store.writing() as work:
+        owner = await default_organisation(work)
+        steps = _of(await _policies(work), owner.id).warn_days
+        for row in await server_certificates(work):
+            step = due_step(steps, row.not_after, work.now, row.warned_days)
+            if step is None:
+                continue
+            row.warned_days = step
+            text = words_of(f"the TLS port's certificate {row.subject} ({row.file})", row.not_after, work.now)
+            log.warning("a certificate of the TLS port expires", file=row.file, not_after=row.not_after.isoformat())
+            data = {"what": "server_certificate", "text": text, "not_after": row.not_after.isoformat()}
+            work.emit(Fact(kind="certificate_expiring", organisation_id=owner.id, data=data))
 
 
 async def _warn(work: Work, after: int) -> int | None:
