@@ -23,9 +23,9 @@ def welcome(started: Running, *, is_demo: bool) -> str:
         if started.broker is not None and started.broker.tls_port is not None:
             secure = f"wss://{settings.broker_host}:{started.broker.tls_port}/ocpp/{{station_id}}"
             lines.insert(-1, f"             {secure}   (security profiles 2 and 3)")
-            for shown in started.broker.tls.served if started.broker.tls is not None else ():
-                hosts = ", ".join(shown.hosts) or shown.subject
-                lines.insert(-1, f"             certificate of {hosts}, until {shown.not_after:%Y-%m-%d}")
+            for served in started.broker.tls.served if started.broker.tls is not None else ():
+                hosts = ", ".join(served.hosts) or served.subject
+                lines.insert(-1, f"             certificate of {hosts}, until {served.not_after:%Y-%m-%d}")
     if Part.API in started.parts:
         api = f"http://{settings.api_host}:{started.api_port}"
         lines += [f"  API        {api}/api/v1", f"  reference  {api}/docs"]

@@ -283,9 +283,12 @@ async def test_a_station_without_password_gets_its_first(bench: Bench, api: http
     await make_station(bench.store, identity="CS-1")
     async with bench.station() as client:
         await bench.is_registered()
-        asking = asyncio.create_task(change(api))
-        await answer_next(client, {"status": "Accepted"})
-        assert (await asking).json()["state"] == "accepted"
+        for password in (OLD, NEW):
+            asking = asyncio.create_task(change(api, password))
+            await answer_next(client, {"status": "Accepted"})
+            assert (await asking).json()["state"] == "waiting"
+    states = [one["state"] for one in (await api.get(f"{URL}/changes")).json()["items"]]
+    assert states == ["waiting", "overtaken"]
     assert await gets_in(bench, Version.V16, NEW)
     with pytest.raises(InvalidStatus):
         async with bench.station():

@@ -236,6 +236,37 @@ async def test_an_order_that_is_refused_ends_the_upgrade(
     assert await profiles(api) == (1, None)
 
 
+@pytest.mark.robustness(7)
+@pytest.mark.ocpp("1.6 ChangeConfiguration", "2.x SetVariables")
+@pytest.mark.parametrize("uses_it_before", [False, True])
+async def test_from_0_to_1_with_its_first_password_nobody_is_locked_out_between(
+    bench: Bench, api: httpx.AsyncClient, real: RealStation, *, uses_it_before: bool
+) -> None:
+    await make(bench, 0, password_hashes=None)
+    assert "needs a password" in (await upgrade(api, 1)).json()["detail"]
+    async with real.with_profile(0) as client:
+        await bench.is_registered()
+        asking = asyncio.create_task(api.post(f"{URL}/password/change", json={"password": KEY}))
+        names = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+        result = {"setVariableResult": [{"attributeStatus": "Accepted", **names}]}
+        await answer_next(client, ACCEPTED if real.version is Version.V16 else result)
+        assert (await asking).json()["state"] == "waiting"
+    if uses_it_before:
+        assert await real.gets_in(1)
+        assert not await real.gets_in(0)
+    async with real.with_profile(1 if uses_it_before else 0) as client:  # profile 0 sends no password
+        await bench.is_registered()
+        asking = asyncio.create_task(upgrade(api, 1, network_profile={"url": "ws://csms.example.com/ocpp", "slot": 2}))
+        await real.answer_upgrade(client)
+        assert (await asking).json()["state"] == "waiting"
+    assert uses_it_before or await real.gets_in(0)
+    assert await real.gets_in(1)
+    assert await profiles(api) == (1, None)
+    assert not await real.gets_in(0)
+    (listed,) = (await api.get(f"{URL}/password/changes")).json()["items"]
+    assert (listed["state"], listed["reason"]) == ("accepted", "the station logged in with it")
+
+
 @pytest.mark.parametrize(
     ("fields", "wanted", "said"),
     [

@@ -71,7 +71,8 @@ class PasswordChangeShown(Shown):
 
     id: Id
     state: ChangeState = Field(
-        description="`unknown`, `restart_needed`: old and new password are accepted until a login decides"
+        description="`unknown`, `restart_needed`: old and new password are accepted until a login decides; `waiting`: "
+        "its first, at security profile 0: it may come without until it has come with it, or its profile is raised"
     )
     reason: str | None = Field(examples=["Accepted"])
     requested_at: datetime

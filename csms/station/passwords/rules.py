@@ -43,11 +43,15 @@ class ChangeState(StrEnum):
     """No answer: both hold until the next login."""
     RESTART_NEEDED = "restart_needed"
     """Accepted, but in force later (after a restart): both hold until a login with the new one."""
+    WAITING = "waiting"
+    """Accepted, its first, by a station of profile 0: it may go on to come without, until it has come with it."""
     OVERTAKEN = "overtaken"
     """Another password was set or proved before this one was decided."""
 
 
-OPEN: Final = (ChangeState.SENDING, ChangeState.UNKNOWN, ChangeState.RESTART_NEEDED)
+TAKEN: Final = (ChangeState.RESTART_NEEDED, ChangeState.WAITING)
+"""The station said that it has the new one, and is to show it."""
+OPEN: Final = (ChangeState.SENDING, ChangeState.UNKNOWN, *TAKEN)
 """States in which the new password holds beside the old one."""
 
 

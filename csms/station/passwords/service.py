@@ -23,7 +23,7 @@ from csms.station.information import (
     set_password_hashes,
 )
 from csms.station.passwords.model import PasswordChange
-from csms.station.passwords.rules import OPEN, ChangeState, new_passwords, verdict
+from csms.station.passwords.rules import OPEN, TAKEN, ChangeState, new_passwords, verdict
 from csms.store import Fact, Work
 
 CANDIDATES_MAX = 3
@@ -125,17 +125,24 @@ async def answered(work: Work, station: ConnectedStation, action: str, answer: P
         )
         return
     for row in rows:
-        is_it = row is change
-        work.change(
-            PasswordChange,
-            row.id,
-            state=ChangeState.ACCEPTED if is_it else ChangeState.OVERTAKEN,
-            reason=reason if is_it else "a later change was accepted",
-            password_hash=None,
-            decided_at=work.now,
-        )
+        if row is not change:
+            _note(work, row, ChangeState.OVERTAKEN, "a later change was accepted")
+    if await _may_come_without(work, station.id):
+        work.change(PasswordChange, change.id, state=ChangeState.WAITING, reason=reason)
+        return
+    _note(work, change, ChangeState.ACCEPTED, reason)
     work.change(Station, station.id, password_hashes=[change.password_hash])
     work.emit(_changed(station.organisation_id, station.id, station.identity))
+
+
+def _note(work: Work, row: PasswordChange, state: ChangeState, reason: str) -> None:
+    work.change(PasswordChange, row.id, state=state, reason=reason, password_hash=None, decided_at=work.now)
+
+
+async def _may_come_without(work: Work, station_id: int) -> bool:
+    """Profile 0 sends no password: to ask for one at once would keep the station out before it can be raised to 1."""
+    station = await work.session.get(Station, station_id)
+    return station is not None and station.security_profile == 0 and not station.password_hashes
 
 
 _ENDS = {
@@ -206,6 +213,12 @@ async def _open_rows(work: Work, station_id: int) -> Sequence[PasswordChange]:
 async def forget_station(work: Work, station_id: int) -> None:
     """The station was deleted."""
     await work.session.exec(delete(PasswordChange).where(col(PasswordChange.station_id) == station_id))
+
+
+async def has_password(work: Work, station: Station) -> bool:
+    """Whether it has one, or has accepted its first and is yet to come with it."""
+    rows = await _open_rows(work, station.id)
+    return bool(station.password_hashes) or any(row.state in TAKEN for row in rows)
 
 
 def changes_query(station: Station) -> SelectOfScalar[PasswordChange]:

@@ -24,6 +24,7 @@ from csms.station.network_profiles import (
     set_status,
     url_fault,
 )
+from csms.station.passwords import has_password
 from csms.station.security_profiles.model import ProfileUpgrade
 from csms.station.security_profiles.rules import (
     WITH_CERTIFICATE,
@@ -62,12 +63,12 @@ def checked_profile(value: object) -> int:
     return profile
 
 
-def why_not(station: Station, wanted: int, ready: Readiness) -> str | None:
+async def why_not(work: Work, station: Station, wanted: int, ready: Readiness) -> str | None:
     """Why the station cannot be raised to that profile, or None."""
     return obstacle(
         station.security_profile,
         wanted,
-        has_password=bool(station.password_hashes),
+        has_password=await has_password(work, station),
         identity=station.identity,
         ready=ready,
     )
@@ -103,7 +104,7 @@ async def begin(work: Work, command: Command, station: Station, value: object, r
     is_16 = command.action == "ChangeConfiguration"
     if wanted == station.security_profile and not is_16:
         return
-    fault = why_not(station, wanted, ready)
+    fault = await why_not(work, station, wanted, ready)
     if fault is not None and (is_16 or wanted < station.security_profile):
         raise Conflict(fault)
     if fault is not None:
@@ -233,7 +234,7 @@ async def upgrade(sender: Sender, wanted: Wanted) -> ProfileUpgrade:
     ready = await readiness(runtime)
     async with runtime.store.reading(caller) as work:
         station = await get_station(work, sender.identity)
-    fault = why_not(station, wanted.profile, ready)
+        fault = await why_not(work, station, wanted.profile, ready)
     if fault is not None:
         raise Conflict(fault)
     version = version_of(station)
