@@ -3,12 +3,12 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlmodel import col
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -32,6 +32,17 @@ class Shown(BaseModel):
     """The base of responses: filled from table rows by attribute."""
 
     model_config = ConfigDict(from_attributes=True)
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no such time") from error
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
+"""A time in a request, in whatever zone it was written: ISO 8601 with a zone, UTC from here on."""
 
 
 class Authenticator(Protocol):

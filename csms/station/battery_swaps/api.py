@@ -10,13 +10,12 @@ from csms.ids import Id
 from csms.rights import Area
 from csms.station.battery_swaps.model import BatterySwap, SwapState
 from csms.station.battery_swaps.service import get_swap, request_swap, swaps_of
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.station.tokens import TokenKind
 from csms.web import CallerDep, Page, PageDep, Reading, RuntimeDep, Shown, Strict, behind, may_read, may_write, page_of
 
 router = APIRouter(prefix="/stations/{station_id}")
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 SwapId = Annotated[Id, Path(description="the swap's id")]
 Uid = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[!-~ ]+$")]
 

@@ -16,7 +16,7 @@ from csms.station.charging_profiles.service import dynamic, priority, sending
 from csms.station.charging_profiles.service.in_force import Comparison, compare, in_force
 from csms.station.charging_profiles.service.known import ProfileFilter, get_profile, profiles_query
 from csms.station.commands import Command
-from csms.station.information import Station, StationDep, get_station
+from csms.station.information import Station, StationDep, StationId, get_station
 from csms.store import Work
 from csms.web import (
     CallerDep,
@@ -32,7 +32,6 @@ from csms.web import (
 
 router = APIRouter(prefix="/stations/{station_id}")
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 ProfileId = Annotated[Id, Path(description="the profile's id here")]
 Number = Annotated[
     int, Path(ge=0, le=shapes.CHARGE_POINTS_MAX, description="the charge point's number; 0: the station")

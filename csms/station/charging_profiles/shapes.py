@@ -1,10 +1,10 @@
 """S25: requests and answers of the API, and how they become profiles and come from them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from csms.ids import Id
 from csms.station.charging_profiles.model import (
@@ -27,21 +27,13 @@ from csms.station.charging_profiles.rules.words import (
 )
 from csms.station.charging_profiles.service.in_force import InForce
 from csms.station.commands import Command, CommandOutcome
-from csms.web import Shown, Strict
+from csms.web import Shown, Strict, UtcTime
 
 INTEGER_MAX = 2**31 - 1
 FIGURE_MAX = 1_000_000_000
 CHARGE_POINTS_MAX = 10_000
 
 
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time") from error
-
-
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 Figure = Annotated[float, Field(ge=-FIGURE_MAX, le=FIGURE_MAX, allow_inf_nan=False)]
 Seconds = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 Place = Annotated[int, Field(ge=0, le=CHARGE_POINTS_MAX)]

@@ -32,7 +32,7 @@ from csms.station.commands.service import (
     wish,
 )
 from csms.station.commands.service import Start as StartWanted
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.station.tokens import TokenKind
 from csms.web import (
     CallerDep,
@@ -51,7 +51,6 @@ from csms.web import (
 
 router = APIRouter()
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 Number = Annotated[int, Path(ge=1, le=1000, description="the charge point's number (OCPP 1.6: the connector's)")]
 Timeout = Annotated[
     float | None,

@@ -11,7 +11,7 @@ from csms.rights import Area
 from csms.station.customer_information.model import CustomerInformationRequest
 from csms.station.customer_information.rules import InformationState, joined
 from csms.station.customer_information.service import Question, ask, forget, get_request, requests_query
-from csms.station.information import StationDep, StationToChange
+from csms.station.information import StationDep, StationId, StationToChange
 from csms.station.tokens import TokenKind, id_token
 from csms.web import CallerDep, Page, PageDep, Reading, RuntimeDep, Shown, Strict, Writing, behind, may_write, page_of
 
@@ -19,7 +19,6 @@ router = APIRouter(prefix="/stations/{station_id}")
 _MAY = [may_write(Area.DEVICE_AND_CUSTOMER_MANAGEMENT)]
 _BEHIND = behind("CustomerInformation", "NotifyCustomerInformation")
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 RequestId = Annotated[Id, Path(description="the question's id")]
 Uid = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=36, pattern=r"^[!-~ ]+$")]
 Hex = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{2,128}$")]

@@ -12,13 +12,12 @@ from csms.station.commands import CommandOutcome
 from csms.station.der_controls.model import DerControl
 from csms.station.der_controls.rules import ControlState, ControlType
 from csms.station.der_controls.service import alarms_of, clear, controls_of, get_control, install, refresh
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.web import CallerDep, Page, PageDep, Reading, RuntimeDep, Shown, Strict, behind, may_read, may_write, page_of
 
 router = APIRouter(prefix="/stations/{station_id}")
 _CAN_WRITE = [may_write(Area.OPERATION)]
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 ControlId = Annotated[Id, Path(description="the control's id here")]
 
 

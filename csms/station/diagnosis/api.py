@@ -1,12 +1,12 @@
 """S17: diagnostics and logs of a station over HTTP."""
 
 import base64
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query, Request, status
 from fastapi.responses import FileResponse
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from csms.exceptions import NotFound
 from csms.files import StoredFile
@@ -24,7 +24,7 @@ from csms.station.diagnosis.service import (
     statuses_of,
 )
 from csms.station.file_transfers import TransferProtocol, safe_name
-from csms.station.information import Station, StationDep, StationToChange, get_station
+from csms.station.information import Station, StationDep, StationId, StationToChange, get_station
 from csms.web import (
     CallerDep,
     Page,
@@ -33,6 +33,7 @@ from csms.web import (
     RuntimeDep,
     Shown,
     Strict,
+    UtcTime,
     Writing,
     behind,
     may_read,
@@ -42,7 +43,6 @@ from csms.web import (
 
 router = APIRouter()
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 DiagnosisId = Annotated[Id, Path(description="the request's id")]
 VALID_MINUTES_MAX = 30 * 24 * 60
 YEAR_MIN = 1970
@@ -50,17 +50,13 @@ _SENDS = behind("GetDiagnostics", "GetLog")
 _FOLLOWS = behind("GetDiagnostics", "GetLog", "DiagnosticsStatusNotification", "LogStatusNotification")
 
 
-def _utc(at: datetime) -> datetime:
-    try:
-        found = at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time") from error
-    if found.year < YEAR_MIN:
+def _near(at: datetime) -> datetime:
+    if at.year < YEAR_MIN:
         raise ValueError(f"a time before {YEAR_MIN} means nothing here")
-    return found
+    return at
 
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
+NearTime = Annotated[UtcTime, AfterValidator(_near)]
 
 
 class DiagnosisWanted(Strict):
@@ -72,8 +68,8 @@ class DiagnosisWanted(Strict):
         "extension; `diagnostics_log` asks such a 1.6 station by GetLog; `data_collector_log` is only in 2.1",
         examples=["diagnostics"],
     )
-    period_start: UtcTime | None = Field(None, description="left out: from the beginning", examples=[None])
-    period_end: UtcTime | None = Field(None, description="left out: up to now", examples=[None])
+    period_start: NearTime | None = Field(None, description="left out: from the beginning", examples=[None])
+    period_end: NearTime | None = Field(None, description="left out: up to now", examples=[None])
     protocol: TransferProtocol | None = Field(
         None, description="left out: as the station's file-transfer-settings say, else the installation's default"
     )

@@ -1,10 +1,10 @@
 """S3: display messages over HTTP."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Path, Query, status
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from csms.ids import Id
 from csms.rights import Area
@@ -12,7 +12,7 @@ from csms.station.commands import CommandOutcome
 from csms.station.display_messages.model import DisplayMessage
 from csms.station.display_messages.rules import TEXTS_MAX, DisplayMessageState, Message, Priority, ShownWhile
 from csms.station.display_messages.service import clear, get_message, messages_query, refresh, show
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.web import (
     CallerDep,
     Page,
@@ -21,6 +21,7 @@ from csms.web import (
     RuntimeDep,
     Shown,
     Strict,
+    UtcTime,
     behind,
     may_read,
     may_write,
@@ -31,20 +32,9 @@ router = APIRouter(prefix="/stations/{station_id}")
 _CAN_WRITE = [may_write(Area.OPERATION)]
 _ALL = ("SetDisplayMessage", "GetDisplayMessages", "ClearDisplayMessage", "NotifyDisplayMessages")
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 MessageId = Annotated[Id, Path(description="the display message's id")]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,4})?$", max_length=8)]
-
-
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time") from error
-
-
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
 class Text(Strict):

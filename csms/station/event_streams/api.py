@@ -12,13 +12,12 @@ from csms.station.commands import CommandOutcome
 from csms.station.event_streams.model import EventStream
 from csms.station.event_streams.rules import NUMBER_MAX, StreamState
 from csms.station.event_streams.service import adjust, get_stream, messages_of, refresh, streams_of
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.web import CallerDep, Page, PageDep, Reading, RuntimeDep, Shown, Strict, behind, may_read, may_write, page_of
 
 router = APIRouter(prefix="/stations/{station_id}")
 _CAN_WRITE = [may_write(Area.OPERATION)]
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 Number = Annotated[int, Path(ge=0, le=NUMBER_MAX, description="the stream's number", examples=[1])]
 
 

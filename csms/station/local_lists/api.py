@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.information import Station, StationDep, StationToChange, get_station
+from csms.station.information import Station, StationDep, StationId, StationToChange, get_station
 from csms.station.local_lists.model import LocalList, LocalListRule
 from csms.station.local_lists.rules import ListResult
 from csms.station.local_lists.service.contents import rules_for
@@ -52,7 +52,6 @@ ENTRIES_MAX = 500
 
 Uid = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[!-~ ]+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 RuleId = Annotated[Id, Path(description="the rule's id")]
 
 

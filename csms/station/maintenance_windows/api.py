@@ -1,10 +1,10 @@
 """S16: the maintenance windows of a station over HTTP."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Path, Query, status
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import Field
 
 from csms.ids import Id
 from csms.rights import Area
@@ -18,7 +18,7 @@ from csms.station.maintenance_windows.service import (
     plan_window,
     windows_query,
 )
-from csms.web import Page, PageDep, Reading, Shown, Strict, Writing, may_read, may_write, page_of
+from csms.web import Page, PageDep, Reading, Shown, Strict, UtcTime, Writing, may_read, may_write, page_of
 
 router = APIRouter(prefix="/stations/{station_id}/maintenance-windows")
 WindowId = Annotated[Id, Path(description="the window's id")]
@@ -26,14 +26,6 @@ COMMENT_CHARS_MAX = 1000
 CHARGE_POINTS_MAX = 10_000
 
 
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time") from error
-
-
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 Comment = Annotated[str, Field(max_length=COMMENT_CHARS_MAX, examples=["replace the cable of charge point 2"])]
 
 

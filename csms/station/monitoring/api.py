@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from csms.ids import Id
 from csms.rights import Area
 from csms.station.device_reports import DeviceReport, ReportState, Topic, get_report, reports_query
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.station.monitoring.model import DeviceEvent, VariableMonitor
 from csms.station.monitoring.rules.words import (
     SEVERITY_MAX,
@@ -54,7 +54,6 @@ router = APIRouter()
 
 MONITORS_MAX: Final = 50
 NUMBER_MAX: Final = 10_000
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 MonitorId = Annotated[Id, Path(description="the monitor's id here")]
 Timeout = Annotated[
     float | None,

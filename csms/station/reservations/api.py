@@ -1,15 +1,15 @@
 """S9: reservations of a station over HTTP."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query, status
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from csms.ids import Id
 from csms.rights import Area
 from csms.station.charge_points import PlugType
-from csms.station.information import StationDep, StationToChange
+from csms.station.information import StationDep, StationId, StationToChange
 from csms.station.reservations.model import Reservation
 from csms.station.reservations.rules import ReservationState
 from csms.station.reservations.service.records import (
@@ -29,6 +29,7 @@ from csms.web import (
     RuntimeDep,
     Shown,
     Strict,
+    UtcTime,
     Writing,
     behind,
     may_read,
@@ -41,17 +42,8 @@ _CAN_WRITE = [may_write(Area.OPERATION)]
 CHARGE_POINTS_MAX = 256
 
 
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time") from error
-
-
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 Uid = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[!-~ ]+$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00-\x1f]*$")]
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 ReservationId = Annotated[Id, Path(description="the reservation's id")]
 
 

@@ -8,7 +8,7 @@ from sqlmodel import col
 from csms.ids import Id
 from csms.rights import Area
 from csms.station.device_reports import Topic, get_report, reports_query
-from csms.station.information import StationDep, get_station
+from csms.station.information import StationDep, StationId, get_station
 from csms.station.settings.model import Setting, SettingChange, SettingRecommendation
 from csms.station.settings.rules.recommending import Recommended
 from csms.station.settings.rules.vocabulary import VOCABULARY
@@ -63,7 +63,6 @@ router = APIRouter()
 READING: Final = ("GetConfiguration", "GetVariables", "GetBaseReport", "GetReport", "NotifyReport")
 CHANGING: Final = ("ChangeConfiguration", "SetVariables")
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 SettingId = Annotated[Id, Path(description="the setting's id")]
 Timeout = Annotated[
     float | None,

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from csms.ids import Id
 from csms.rights import Area
 from csms.station.commands import CommandOutcome
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.station.tariffs.model import StationTariff
 from csms.station.tariffs.rules import TariffKind, TariffState, refusal
 from csms.station.tariffs.service import (
@@ -31,7 +31,6 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "energy": {"prices": [{"priceKwh": 0.49}], "taxRates": [{"type": "VAT", "tax": 19}]},
 }
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 TariffRow = Annotated[Id, Path(description="the tariff's id here")]
 Tariff = Annotated[dict[str, Any], Field(description="OCPP 2.1's Tariff object", examples=[_EXAMPLE])]
 

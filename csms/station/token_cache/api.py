@@ -1,20 +1,19 @@
 """S27: a station's cache of tokens over HTTP."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
 from csms.rights import Area
 from csms.station.commands import Command, CommandOutcome
-from csms.station.information import Station, StationDep, get_station
+from csms.station.information import Station, StationDep, StationId, get_station
 from csms.station.token_cache.service import clear, has_cache, read_cache
 from csms.store import Work
 from csms.web import CallerDep, Reading, RuntimeDep, Shown, behind, may_read, may_write
 
 router = APIRouter(prefix="/stations/{station_id}/token-cache")
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 _NO_STATION: dict[int | str, dict[str, Any]] = {404: {"description": "no such station"}}
 
 

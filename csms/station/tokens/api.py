@@ -1,11 +1,11 @@
 """S27: tokens over HTTP, and what becomes of unknown ones."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Path, Query, status
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from csms.ids import Id
 from csms.rights import Area
@@ -21,20 +21,12 @@ from csms.station.tokens.service.records import (
     set_policy,
     tokens_query,
 )
-from csms.web import Page, PageDep, Reading, Shown, Strict, Writing, behind, may_read, may_write, page_of
+from csms.web import Page, PageDep, Reading, Shown, Strict, UtcTime, Writing, behind, may_read, may_write, page_of
 
 router = APIRouter()
 _CAN_WRITE = [may_write(Area.DEVICE_AND_CUSTOMER_MANAGEMENT)]
 
 
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time") from error
-
-
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 # OCPP 1.6 takes 20 characters, 2.x 36 (2.1: 255); CiString knows printable ASCII only.
 Uid = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[!-~ ]+$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f]*$")]

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import Field, StringConstraints
 
 from csms.exceptions import Invalid
@@ -11,7 +11,7 @@ from csms.ids import Id
 from csms.ocpp.versions import Version
 from csms.rights import Area
 from csms.station.commands import Command, CommandOutcome, send, version_of
-from csms.station.information import StationDep, get_station
+from csms.station.information import StationDep, StationId, get_station
 from csms.station.triggers.rules import (
     AT_CHARGE_POINTS,
     TriggeredMessage,
@@ -23,7 +23,6 @@ from csms.web import CallerDep, RuntimeDep, Shown, Strict, behind, may_read, may
 
 router = APIRouter()
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 Timeout = Annotated[
     float | None,
     Query(ge=1, le=300, description="seconds to wait for the answer; the installation's default if left out"),

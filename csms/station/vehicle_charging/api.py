@@ -10,7 +10,7 @@ from csms.exceptions import Conflict
 from csms.ids import Id
 from csms.rights import Area
 from csms.station.charging_profiles import CommandResult
-from csms.station.information import StationDep
+from csms.station.information import StationDep, StationId
 from csms.station.vehicle_charging.model import PlanState, VehicleCharging, VehicleChargingPolicy
 from csms.station.vehicle_charging.rules import read_needs
 from csms.station.vehicle_charging.service.hearing import allow_transfer, get_vehicle, policy_of
@@ -20,7 +20,6 @@ from csms.web import CallerDep, Reading, RuntimeDep, Shown, Strict, Writing, beh
 
 router = APIRouter()
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 Number = Annotated[int, Path(ge=1, le=10_000, description="the charge point's number")]
 Transfer = Literal[
     "AC_single_phase",

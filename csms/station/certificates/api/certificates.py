@@ -24,7 +24,7 @@ from csms.station.certificates.service.certificates import (
     version_of,
 )
 from csms.station.commands import Command, CommandOutcome, send
-from csms.station.information import Station, StationDep, StationToChange, get_station
+from csms.station.information import Station, StationDep, StationId, StationToChange, get_station
 from csms.web import (
     CallerDep,
     Page,
@@ -42,7 +42,6 @@ from csms.web import (
 
 router = APIRouter()
 
-StationId = Annotated[str, Path(max_length=48, description="the station's OCPP identity", examples=["CP-0001"])]
 CertificateId = Annotated[Id, Path(description="the certificate's id")]
 _PEM_EXAMPLE = "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----"
 _OPERATES = [may_write(Area.OPERATION)]

@@ -1,11 +1,11 @@
 """S6, S1: charge logs, samples, sums and stops as clients read and write them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from csms.ids import Id
 from csms.station.charge_logs.model import (
@@ -25,10 +25,7 @@ from csms.station.charge_logs.rules import (
     quantity,
 )
 from csms.station.tokens import TokenKind, TokenStatus
-from csms.web import (
-    Shown,
-    Strict,
-)
+from csms.web import Shown, Strict, UtcTime
 
 CSV_ROWS_MAX: Final = 20_000
 DAYS_MAX: Final = 400
@@ -39,14 +36,6 @@ CSV_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time") from error
-
-
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 Register = Annotated[int, Field(ge=-REGISTER_MAX_WH, le=REGISTER_MAX_WH)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]*$")]
 Asked = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
