@@ -68,7 +68,8 @@ class StationConnection:
         self.messages_out = 0
         self.last_message_at = clock()
         self.has_news = True
-        self.must_reload = False
+        self.outdated_by: set[str] = set()
+        """Kinds of news that what features remember of the station does not know yet."""
         self._conversation = ocpp.Conversation(station.version, lenient=station.is_lenient)
         self._routes = routes
         self._dispatcher = dispatcher
@@ -222,14 +223,13 @@ class StationConnection:
     def handle(self, work: Work) -> Awaitable[None]:
         """Handle the call whose turn it is: its rows and its exchange are noted in `work`, its reply kept."""
         handling = self._handling
-        if type(handling) is ocpp.Call and not self.must_reload:
+        if type(handling) is ocpp.Call and not self.outdated_by:
             return self._handle_call(work, handling)  # nearly all; each coroutine less is time for another message
         return self._handle_any(work, handling)
 
     async def _handle_any(self, work: Work, handling: Waiting | None) -> None:
-        if self.must_reload:
-            await self._routes.load(work, [self.station])
-            self.must_reload = False
+        if self.outdated_by:
+            await self._reload(work)
         match handling:
             case ocpp.Call() as call:
                 await self._handle_call(work, call)
@@ -245,6 +245,14 @@ class StationConnection:
             case ocpp.Late() as late:
                 self._reply = None
                 self._record(work, FrameOutcome.LATE, from_station=False, answer=late.text, message_id=late.message_id)
+
+    async def _reload(self, work: Work) -> None:
+        kinds, self.outdated_by = self.outdated_by, set()  # what is heard meanwhile is for the next time
+        try:
+            await self._routes.reload(work, self.station, kinds)
+        except BaseException:
+            self.outdated_by |= kinds
+            raise
 
     async def _handle_call(self, work: Work, call: ocpp.Call) -> None:
         try:

@@ -53,15 +53,6 @@ log = structlog.get_logger(__name__)
 
 PRESENCE_S = 10.0
 """How old `last_seen_at` and the message counts may be."""
-RELOAD_KINDS = frozenset(
-    {
-        "station_changed",
-        "maintenance_window_changed",
-        "charge_point_changed",
-        "reservation_changed",
-        "monitors_updated",
-    }
-)
 OWNER_SUBJECT = "owner"
 PROBE, ALIVE = b"probe", b"alive"
 """On the subject of calls: another node asks whether the connection answers a ping."""
@@ -379,7 +370,8 @@ class Node:
             connection.shut(DISCONNECTED_BY_OPERATOR, "disconnected by an operator", Cause.OPERATOR_DISCONNECT)
         elif kind == "station_changed":
             await self._refresh(connection)
-        connection.must_reload |= kind in RELOAD_KINDS
+        if kind in self._routes.reloads:
+            connection.outdated_by.add(kind)
 
     async def _refresh(self, connection: StationConnection) -> None:
         """Take over what an operator changed: registration, leniency; a deleted or rejected station is closed."""

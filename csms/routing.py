@@ -9,9 +9,11 @@ A feature's `ocpp.py` offers any of:
     CHECKS = (Check(VERSIONS_2, "GetLog", check_location), …)     refuses requests of ours, whoever makes them
     PREPARES = (Prepare(VERSIONS_2, "GetCertificateStatus", ask),)   asks others before a call's turn
     async def load(work, stations): …       fills the memory of stations that connect, many at once
+    RELOADS = frozenset({"reservation_changed"})   news of a station after which `load` runs again for it
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -20,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 import httpx
 
 from csms.config import Settings
-from csms.features import offered
+from csms.features import features, offered
 from csms.ocpp.errors import ErrorKind, OcppError
 from csms.ocpp.versions import Version
 from csms.store import Store, Work
@@ -81,6 +83,14 @@ whoever depends on them asks the database again after a while."""
 
 Loader = Callable[[Work, Sequence[ConnectedStation]], Awaitable[None]]
 """Fills `station.memory` for stations that connect, with one query for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A feature's `load`; facts of these kinds make it run again for their station, before its next message."""
+
+    load: Loader
+    reloads: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +170,7 @@ class Routes:
         routes: Iterable[Route],
         observes: Iterable[Observe] = (),
         answered: Iterable[Answered] = (),
-        loaders: Iterable[Loader] = (),
+        loads: Iterable[Load] = (),
         hears: Iterable[Hear] = (),
         *,
         prepares: Iterable[Prepare] = (),
@@ -169,7 +179,9 @@ class Routes:
         self._handlers: dict[tuple[Version, str], Handler] = {}
         self._observers: dict[tuple[Version, str], list[Observer]] = {}
         self._answered: dict[tuple[Version, str], list[AnswerHandler]] = {}
-        self._loaders = list(loaders)
+        self._loads = list(loads)
+        self.reloads = frozenset[str]().union(*(one.reloads for one in self._loads))
+        """Kinds of facts about a station that end what some feature remembers of it."""
         self._listeners: dict[str, list[Listener]] = {}
         for one_kind, hear in ((kind, one.hear) for one in hears for kind in one.kinds):
             self._listeners.setdefault(one_kind, []).append(hear)
@@ -224,8 +236,14 @@ class Routes:
 
     async def load(self, work: Work, stations: Sequence[ConnectedStation]) -> None:
         """Fill the memory of stations that connect."""
-        for loader in self._loaders:
-            await loader(work, stations)
+        for one in self._loads:
+            await one.load(work, stations)
+
+    async def reload(self, work: Work, station: ConnectedStation, kinds: AbstractSet[str]) -> None:
+        """Bring up to date what those features remember of a connected station that want such news."""
+        for one in self._loads:
+            if not one.reloads.isdisjoint(kinds):
+                await one.load(work, [station])
 
 
 async def _observed(
@@ -256,13 +274,21 @@ def check_sent(settings: Settings, version: Version, action: str, request: Paylo
         check(settings, request)
 
 
+def _loads() -> Iterator[Load]:
+    for feature in features():
+        offers = feature.parts.get("ocpp")
+        load: Loader | None = getattr(offers, "load", None)
+        if load is not None:
+            yield Load(load, getattr(offers, "RELOADS", frozenset()))
+
+
 def find_routes() -> Routes:
     """The routes of all features."""
     return Routes(
         offered("ocpp", "ROUTES"),
         offered("ocpp", "OBSERVES"),
         offered("ocpp", "ANSWERED"),
-        offered("ocpp", "load"),
+        _loads(),
         offered("ocpp", "HEARS"),
         prepares=offered("ocpp", "PREPARES"),
     )

@@ -271,7 +271,7 @@ async def test_events_are_kept_with_the_severity_of_their_monitor(
         connection = bench.broker.node.connections[station.identity]
 
         async def hears_of_it() -> bool:
-            return connection.must_reload
+            return "monitors_updated" in connection.outdated_by
 
         await eventually(hears_of_it)
         first = [

@@ -33,3 +33,4 @@ ANSWERED = (
     Answered(Version.V16, "ChangeAvailability", availability_answered),
 )
 load = load_memory
+RELOADS = frozenset({"charge_point_changed"})

@@ -3,3 +3,4 @@
 from csms.station.maintenance_windows.service import load_memory
 
 load = load_memory
+RELOADS = frozenset({"maintenance_window_changed"})

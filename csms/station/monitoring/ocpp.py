@@ -59,3 +59,4 @@ ANSWERED = (
     Answered(VERSIONS_2, "SetMonitoringLevel", _keeps("SetMonitoringLevel")),
 )
 load = load_memory
+RELOADS = frozenset({"monitors_updated"})

@@ -7,6 +7,7 @@ from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import Answered, ConnectedStation, Observe, Payload, Route
 from csms.station.reservations.rules import LIVE, ReservationState, number_in, update_state
 from csms.station.reservations.service.memory import Started, add_foreign, change, find, load, use
+from csms.station.reservations.service.records import CHANGED
 from csms.station.tokens import read_id_token, token_key
 from csms.store import Work
 
@@ -125,4 +126,5 @@ ANSWERED = (
     Answered((Version.V16, *VERSIONS_2), "ReserveNow", reserve_answered),
     Answered((Version.V16, *VERSIONS_2), "CancelReservation", cancel_answered),
 )
-__all__ = ["ANSWERED", "OBSERVES", "ROUTES", "load"]
+RELOADS = frozenset({CHANGED})
+__all__ = ["ANSWERED", "OBSERVES", "RELOADS", "ROUTES", "load"]

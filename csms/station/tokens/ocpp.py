@@ -35,4 +35,5 @@ ROUTES = (
     Route(VERSIONS_2, "Authorize", authorize_2),
 )
 HEARS = (Hear(frozenset({CHANGED, POLICY_CHANGED}), heard),)
-__all__ = ["HEARS", "ROUTES", "load"]
+RELOADS = frozenset({"station_changed"})  # its site and tags say which tokens it takes
+__all__ = ["HEARS", "RELOADS", "ROUTES", "load"]
