@@ -67,8 +67,13 @@ class Login:
         if profile is None:
             way = "without TLS (ws://)" if self.uses_tls(socket) else "over TLS (wss://)"
             reason = f"this station is registered with security profile {station.security_profile}: it must come {way}"
-            raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_SECURITY_PROFILE)
+            raise Refusal(HTTPStatus.FORBIDDEN, reason, Cause.REFUSED_SECURITY_PROFILE, reason + self._without_port())
         return profile
+
+    def _without_port(self) -> str:
+        """What an operator has forgotten."""
+        has_tls = self._settings.broker_tls_port is not None or self._settings.broker_port_behind_tls
+        return "" if has_tls else "; this system has no TLS port, set CSMS_BROKER_TLS_PORT"
 
     async def profile_of_unknown(self, socket: Socket, identity: str) -> int:
         """The profile that a station which nobody registered starts with. Raises Refusal for another's certificate."""
@@ -118,10 +123,12 @@ class Login:
                 operator_names=names,
                 now=self._runtime.clock(),
             )
+            if fault is not None:
+                raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
             for check in certificate_checks():
                 fault = fault or await check(work, station.id, certificate)
-        if fault is not None:
-            raise Refusal(HTTPStatus.FORBIDDEN, fault, Cause.REFUSED_CERTIFICATE)
+        if fault is not None:  # why it was revoked is no business of whoever has it
+            raise Refusal(HTTPStatus.FORBIDDEN, "this certificate is not accepted", Cause.REFUSED_CERTIFICATE, fault)
 
     async def _without_certificate(self) -> Refusal:
         """The station showed none, or was not asked for it: without an authority there is nothing to compare with."""

@@ -18,7 +18,7 @@ from csms.platform.certificate_authority.rules import key_text
 from csms.station.certificates.service.signing import work_through
 from csms.station.information import get_station
 from csms.station.information.passwords import hashes_for
-from tests.broker.conftest import DEADLINE_S, Bench, boot, call
+from tests.broker.conftest import DEADLINE_S, Bench, boot, call, eventually
 from tests.broker.tls import OPERATOR, Authorities
 from tests.builders import make_station
 from tests.certificate_builders import csr_pem, ec_key
@@ -64,6 +64,13 @@ async def certificate_over_ocpp(bench: Bench, authorities: Authorities, clock: F
     await asyncio.to_thread(pem.write_text, frame[3]["certificateChain"] + key_text(key))
 
 
+async def refused_rows(api: httpx.AsyncClient) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await api.get("/api/v1/refused-connections?cause=refused_certificate")).json()[
+        "items"
+    ]
+    return [one for one in items if one["station_id"] == "CS-1"]
+
+
 @pytest.mark.octt("TC_087_CSMS", "TC_A_07_CSMS", "TC_A_11_CSMS")
 async def test_from_a_password_to_a_certificate_and_to_its_revocation(
     bench: Bench, api: httpx.AsyncClient, authorities: Authorities, clock: FixedClock, tmp_path: Path
@@ -90,9 +97,13 @@ async def test_from_a_password_to_a_certificate_and_to_its_revocation(
         assert revoked.status_code == 200
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(client.recv(), DEADLINE_S)
-    with pytest.raises(InvalidStatus):
+    with pytest.raises(InvalidStatus) as refused:
         async with over_tls(bench, context):
             pass
+    assert refused.value.response.body == b"this certificate is not accepted\n", "a thief need not know more"
+    rows = await eventually(lambda: refused_rows(api))
+    assert rows[0]["reason"].startswith("the certificate was revoked on ")
+    assert rows[0]["reason"].endswith(": stolen")
 
 
 async def test_an_operators_name_that_the_broker_would_refuse_is_not_taken(

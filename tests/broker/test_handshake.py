@@ -188,8 +188,12 @@ class TestPasswords:
     @pytest.mark.robustness(4)
     async def test_a_station_of_a_tls_profile_is_refused_on_the_plain_port(self, bench: Bench) -> None:
         await make_station(bench.store, identity="CS-1", security_profile=2)
-        assert (await refusal(bench)).response.status_code == 403
-        assert (await bench.closed()).cause == "refused_security_profile"
+        refused = (await refusal(bench)).response
+        told = "this station is registered with security profile 2: it must come over TLS (wss://)"
+        assert (refused.status_code, (refused.body or b"").decode().strip()) == (403, told)
+        row = await bench.closed()
+        assert row.cause == "refused_security_profile"
+        assert row.reason == f"{told}; this system has no TLS port, set CSMS_BROKER_TLS_PORT"
 
 
 class TestTries:
