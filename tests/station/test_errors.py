@@ -15,6 +15,7 @@ from csms.routing import Registration
 from csms.runtime import Runtime
 from csms.station.charge_points import ChargePointStatus
 from csms.station.charge_points.service import add_charge_point, charge_points_of
+from csms.station.connections import Cause, record_refused
 from csms.station.errors import OpenErrors, StationError, open_error_counts
 from csms.station.errors.jobs import watch_offline
 from csms.station.errors.rules import Resolution, Severity, Source
@@ -276,6 +277,30 @@ async def test_a_drop_and_return_within_minutes_is_no_error(
     clock.advance(hours=1)
     await watch_offline(runtime)
     assert await errors_of(runtime.store, station) == []
+
+
+@pytest.mark.feature("B10")
+@pytest.mark.parametrize("comes", [True, False])
+async def test_an_offline_error_says_that_the_station_comes_and_is_refused(
+    runtime: Runtime, api: httpx.AsyncClient, station: Station, clock: FixedClock, settings: Settings, *, comes: bool
+) -> None:
+    async def refuse(reason: str) -> None:
+        async with runtime.store.writing() as work:
+            cause = Cause.REFUSED_CREDENTIALS
+            await record_refused(work, station.identity, "192.0.2.1", "ocpp1.6", cause, 401, "node-1", reason)
+
+    await refuse("no user name and password")
+    clock.advance(seconds=10)
+    await go(runtime.store, station, is_online=False)
+    if comes:
+        for reason in ("no user name and password", "the password is wrong"):
+            clock.advance(seconds=10)
+            await refuse(reason)
+    clock.advance(seconds=settings.offline_after_s)
+    await watch_offline(runtime)
+    (error,) = (await api.get(f"/api/v1/stations/{station.identity}/errors")).json()["items"]
+    said = "its latest try to connect was refused: the password is wrong" if comes else None
+    assert (error["code"], error["info"]) == ("Offline", said)
 
 
 async def test_late_news_of_a_return_does_not_resolve_the_next_time_offline(

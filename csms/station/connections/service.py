@@ -411,3 +411,18 @@ def refused_query(*, causes: Sequence[Cause] = (), remote_address: str | None = 
     if causes:
         query = query.where(col(Connection.cause).in_(causes))
     return query if remote_address is None else query.where(Connection.remote_address == remote_address)
+
+
+async def latest_refusals(work: Work, station_ids: Sequence[int], since: datetime) -> dict[int, Connection]:
+    """The newest try of each station that was refused since then."""
+    newest = (
+        select(func.max(Connection.id))
+        .where(
+            col(Connection.station_id).in_(station_ids),
+            col(Connection.reason).is_not(None),
+            Connection.opened_at >= since,
+        )
+        .group_by(col(Connection.station_id))
+    )
+    rows = (await work.session.exec(select(Connection).where(col(Connection.id).in_(newest)))).all()
+    return {row.station_id: row for row in rows if row.station_id is not None}

@@ -12,7 +12,13 @@ from csms.station.errors.service import (
     window_of,
 )
 
-NEEDS = ("station.charge_points", "station.information", "station.maintenance_windows", "station.monitoring")
+NEEDS = (
+    "station.charge_points",
+    "station.connections",
+    "station.information",
+    "station.maintenance_windows",
+    "station.monitoring",
+)
 __all__ = [
     "OpenErrors",
     "Resolution",

@@ -9,6 +9,7 @@ from sqlmodel import col, func, select
 
 from csms.exceptions import Conflict, NotFound
 from csms.routing import ConnectedStation, Registration
+from csms.station.connections import Connection, latest_refusals
 from csms.station.errors.model import StationError
 from csms.station.errors.rules import (
     OFFLINE,
@@ -261,14 +262,18 @@ async def raise_offline(work: Work, offline_after_s: float) -> int:
     stations = (await work.session.exec(query)).all()
     if stations:
         earliest = min(station.offline_since or work.now for station in stations)
-        spans = await spans_since(work, [station.id for station in stations], earliest)
+        ids = [station.id for station in stations]
+        spans, refused = await spans_since(work, ids, earliest), await latest_refusals(work, ids, earliest)
         for station in stations:
-            _raise_offline(work, station, spans.get(station.id, []))
+            _raise_offline(work, station, spans.get(station.id, []), refused.get(station.id))
     return len(stations)
 
 
-def _raise_offline(work: Work, station: Station, spans: Sequence[Span]) -> None:
+def _raise_offline(work: Work, station: Station, spans: Sequence[Span], refused: Connection | None) -> None:
+    """Whoever is woken reads whether the station is away, or comes and is refused."""
     since = station.offline_since or work.now
+    comes = refused is not None and refused.opened_at >= since
+    info = f"its latest try to connect was refused: {refused.reason}"[:INFO_CHARS_MAX] if comes and refused else None
     span = covering(spans, 0, since)
     severity = severity_of(OFFLINE, is_faulted=False)
     row_id = _insert(
@@ -279,6 +284,7 @@ def _raise_offline(work: Work, station: Station, spans: Sequence[Span]) -> None:
         charge_point_number=0,
         source=Source.OFFLINE,
         code=OFFLINE,
+        info=info,
         severity=severity,
         raised_at=since,
     )
