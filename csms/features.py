@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 AREAS = ("platform", "station", "meters", "devices", "fleet")
-PARTS = ("model", "api", "ocpp", "jobs")
+PARTS = ("model", "api", "ocpp", "words", "jobs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ LIBRARIES = {
 
 ORDER = ("rules", "model", "service", "api")
 """Inside a feature, each may import what stands before it; ocpp and jobs stand beside api."""
-PURE = ("csms.ocpp", "csms.rights", "csms.exceptions")
+PURE = ("csms.ocpp", "csms.rights", "csms.exceptions", "csms.wording")
 """What `rules.py` may import of ours besides its own feature's rules: modules without session, clock or await."""
 
 
@@ -158,6 +158,22 @@ def test_rules_are_pure() -> None:
             "sqlalchemy",
             "sqlmodel",
         ):
+            faults.append(f"{one.path} imports {one.module}")
+    assert not faults
+
+
+def test_words_are_pure() -> None:
+    """A feature's `words.py` is made of `csms.wording`, its own rules and what needed features have at their roots."""
+    faults = []
+    for one in ALL_IMPORTS:
+        mine = feature_of(".".join(Path(one.path).with_suffix("").parts))
+        if mine is None or not one.path.endswith(f"{mine.replace('.', '/')}/words.py"):
+            continue
+        is_ours = one.module.split(".")[0] in PACKAGES
+        is_other_feature = one.feature is not None and one.feature != mine
+        own_rules = one.module.startswith(f"csms.{mine}.rules")
+        is_allowed = one.module.startswith(PURE) or own_rules or is_other_feature
+        if (is_ours and not is_allowed) or one.module.split(".")[0] in ("asyncio", "sqlalchemy", "sqlmodel"):
             faults.append(f"{one.path} imports {one.module}")
     assert not faults
 

@@ -28,8 +28,7 @@ from csms.station.certificates.rules.requests import (
 from csms.station.certificates.service.signing import work_through
 from csms.station.certificates.service.trust import refusal_of
 from csms.station.information import Station
-from csms.station.logs import describe
-from csms.station.logs.rules import Exchange
+from csms.station.logs import Exchange, describe
 from csms.store import Store
 from tests.api_client import ApiAs
 from tests.builders import CallingStation, connect, make_organisation, make_station

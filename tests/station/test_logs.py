@@ -14,8 +14,9 @@ from csms.ocpp.versions import Version
 from csms.station.commands.rules.examples_16 import EXAMPLES_16
 from csms.station.communication_logs import FrameOutcome, record
 from csms.station.information import Station
-from csms.station.logs.rules import Exchange, Level, Words, describe, masked_tag
+from csms.station.logs import Exchange, describe
 from csms.store import Store, Work
+from csms.wording import Level, Words, masked_tag
 from tests.api_client import ApiAs
 from tests.builders import make_organisation, make_station
 

@@ -6,8 +6,8 @@ import pytest
 
 from csms.ocpp.schema import schema_of
 from csms.ocpp.versions import VERSIONS_2, Version
-from csms.station.logs import Level, describe
-from csms.station.logs.rules import Exchange
+from csms.station.logs import Exchange, describe
+from csms.wording import Level
 
 pytestmark = pytest.mark.feature("S10")
 TX = "f9a3c1d2-5f0e-4e8b-9f43-7d5b7e0c2a11"

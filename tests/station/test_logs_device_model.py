@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csms.ocpp.actions import ACTIONS
 from csms.ocpp.versions import Version
 from csms.station.commands.rules import EXAMPLES
-from csms.station.logs.rules import Exchange, Level, describe
-from csms.station.logs.rules.device_model import DOINGS, MESSAGES
+from csms.station.logs import Exchange, describe
+from csms.station.monitoring import words as monitoring
+from csms.station.settings import words as settings
+from csms.wording import Ask, Level
 
 pytestmark = pytest.mark.feature("S10")
+WORDS = [one for one in (*monitoring.WORDS, *settings.WORDS) if one.action in ACTIONS[Version.V201]]
 
 BEAT = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
 POWER = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}}
@@ -108,7 +112,7 @@ def test_what_the_station_told(*, action: str, request_: dict[str, Any], text: s
     assert words.level == level
 
 
-@pytest.mark.parametrize("action", sorted(DOINGS))
+@pytest.mark.parametrize("action", [one.action for one in WORDS if isinstance(one, Ask)])
 def test_every_command_has_words(action: str) -> None:
     request = EXAMPLES[Version.V201][action]
     words = describe(Exchange(action, from_station=False, outcome="timed_out", request=request))
@@ -125,7 +129,7 @@ fields = st.sampled_from(["setVariableData", "eventData", "reportData", "getVari
 
 
 @given(
-    st.sampled_from([*DOINGS, *MESSAGES, "TriggerMessage"]),
+    st.sampled_from([*(one.action for one in WORDS), "TriggerMessage"]),
     st.booleans(),
     st.dictionaries(fields, st.lists(item, max_size=2) | odd, max_size=3),
     st.dictionaries(fields, st.lists(item, max_size=2) | odd, max_size=3),

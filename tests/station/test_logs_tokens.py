@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from csms.station.logs.rules import Exchange, Level, describe
+from csms.station.logs import Exchange, describe
+from csms.wording import Level
 
 pytestmark = pytest.mark.feature("S10", "S27", "S9")
 UID = "04A2B3C41234"

@@ -13,8 +13,7 @@ from csms.ocpp.versions import Version
 from csms.runtime import Runtime
 from csms.station.information import Station
 from csms.station.information.passwords import hashes_for
-from csms.station.logs import describe
-from csms.station.logs.rules import Exchange
+from csms.station.logs import Exchange, describe
 from csms.station.network_profiles import NetworkProfile
 from csms.station.passwords import PasswordChange
 from csms.station.passwords.rules import ChangeState, new_passwords, verdict

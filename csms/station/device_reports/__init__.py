@@ -18,20 +18,34 @@ from csms.station.device_reports.service import (
     settle_report,
     take,
 )
+from csms.station.device_reports.words import (
+    REPORT_VERDICTS,
+    faults_told,
+    item_name,
+    item_names,
+    part_told,
+    shortened,
+)
 
 NEEDS = ("station.information",)
 __all__ = [
     "FACTS",
+    "REPORT_VERDICTS",
     "DeviceMessage",
     "DeviceReport",
     "ReportState",
     "Topic",
+    "faults_told",
     "get_report",
+    "item_name",
+    "item_names",
     "note_answer",
     "note_part",
     "note_report_answer",
     "open_report",
+    "part_told",
     "reports_query",
     "settle_report",
+    "shortened",
     "take",
 ]

@@ -18,6 +18,7 @@ from csms.station.file_transfers.service.transfers import (
     receive,
     transfers_by_id,
 )
+from csms.station.file_transfers.words import progress_told
 
 NEEDS = ("station.information",)
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "note_download",
     "offer_download",
     "offer_upload",
+    "progress_told",
     "protocol_for",
     "receive",
     "safe_name",

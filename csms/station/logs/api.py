@@ -10,9 +10,9 @@ from csms.exceptions import Invalid
 from csms.ids import MAX_ID, Id
 from csms.station.communication_logs import ExchangeShown, Frame, FrameFilter, get_frame, show_exchange
 from csms.station.information import StationDep
-from csms.station.logs.rules import Level, Words
 from csms.station.logs.service import entries, words_of
 from csms.web import Page, PageDep, PeriodDep, Reading, Shown, may_read
+from csms.wording import Level, Words
 
 router = APIRouter()
 

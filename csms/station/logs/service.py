@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import orjson
 from sqlmodel import col
 
+from csms.features import offered
 from csms.station.communication_logs import Frame, FrameFilter, frames_of
-from csms.station.logs.rules import Exchange, Level, Words, describe
+from csms.station.logs import rules
+from csms.station.logs.rules import Exchange, Vocabulary
 from csms.store import Work
+from csms.wording import Level, Words
 
 CHUNK_FRAMES: Final = 500
 SCANNED_FRAMES_MAX: Final = 5000
@@ -24,6 +28,16 @@ class Entry:
 
     frame: Frame
     words: Words
+
+
+@cache
+def _vocabulary() -> Vocabulary:
+    return Vocabulary(tuple(offered("words", "WORDS")))
+
+
+def describe(exchange: Exchange) -> Words:
+    """The exchange in the words of the feature that owns its action. Never raises, whatever the payloads hold."""
+    return rules.describe(exchange, _vocabulary())
 
 
 def words_of(frame: Frame) -> Words:

@@ -22,6 +22,7 @@ from csms.station.tokens.rules import (
     token_key,
 )
 from csms.station.tokens.service import ContractCheck, Holds, authorise, known
+from csms.station.tokens.words import refusal_of
 
 NEEDS = ("station.information",)
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "masked",
     "numbers_at",
     "read_id_token",
+    "refusal_of",
     "token_key",
 ]

@@ -1,29 +1,35 @@
 """S10: one OCPP exchange in words that an operator understands; never with a whole id tag."""
 
-from csms.station.logs.rules.commands import commanded
+from dataclasses import replace
+
+from csms.station.logs.rules.exchange import Exchange
 from csms.station.logs.rules.failures import FAILURES, failed, unusable
-from csms.station.logs.rules.messages import FROM_STATION
-from csms.station.logs.rules.words import SHOWN_TAG_CHARS, Exchange, Level, Words, masked_tag, tags_in, without
+from csms.station.logs.rules.vocabulary import Vocabulary
+from csms.wording import SHOWN_TAG_CHARS, Words, masked_tag
 
-__all__ = ["Exchange", "Level", "Words", "describe", "masked_tag"]
+__all__ = ["Exchange", "Vocabulary", "describe"]
 
 
-def describe(exchange: Exchange) -> Words:
+def describe(exchange: Exchange, vocabulary: Vocabulary) -> Words:
     """The exchange in words. Never raises, whatever the payloads hold."""
-    words = _described(exchange)
-    for tag in set(tags_in(exchange.request, 0)) | set(tags_in(exchange.answer, 0)):
+    words = _described(exchange, vocabulary)
+    for tag in exchange.tags:
         if len(tag) > SHOWN_TAG_CHARS:
-            words = without(words, tag)
+            words = _without(words, tag)
     return words
 
 
-def _described(exchange: Exchange) -> Words:
-    request, answer = exchange.request or {}, exchange.answer or {}
+def _described(exchange: Exchange, vocabulary: Vocabulary) -> Words:
     if exchange.action is None or exchange.outcome not in FAILURES | {"answered", "sent"}:
         return unusable(exchange)
     if exchange.outcome not in {"answered", "sent"}:
-        return failed(exchange, request)
-    if exchange.from_station:
-        tell = FROM_STATION.get(exchange.action)
-        return tell(request, answer) if tell else Words(f"The station sent {exchange.action}.")
-    return commanded(exchange.action, request, answer)
+        return failed(exchange, vocabulary)
+    tell = vocabulary.told if exchange.from_station else vocabulary.answered
+    return tell(exchange.action, exchange.request or {}, exchange.answer or {})
+
+
+def _without(words: Words, tag: str) -> Words:
+    """A station may repeat the tag in its own texts."""
+    parts = {name: getattr(words, name) for name in ("text", "why", "what_to_do")}
+    shown = masked_tag(tag)
+    return replace(words, **{name: text.replace(tag, shown) for name, text in parts.items() if text})

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from csms.station.logs.rules.commands import doing
-from csms.station.logs.rules.words import Exchange, Level, Payload, Words, said
+from csms.station.logs.rules.exchange import Exchange
+from csms.station.logs.rules.vocabulary import Vocabulary
+from csms.wording import Level, Words, said
 
 _CODES: Final[Mapping[str, str]] = {
     "NotImplemented": "the action is not known",
@@ -41,7 +42,7 @@ def unusable(exchange: Exchange) -> Words:
     )
 
 
-def failed(exchange: Exchange, request: Payload) -> Words:
+def failed(exchange: Exchange, vocabulary: Vocabulary) -> Words:
     action = exchange.action or ""
     if exchange.outcome == "duplicate":
         return Words(f"The station repeated {action}; it got the same answer again.", Level.INFO)
@@ -55,7 +56,7 @@ def failed(exchange: Exchange, request: Payload) -> Words:
         )
     if exchange.from_station:
         return _refused_call(exchange, action)
-    asked = f"Asked to {doing(action, request)}"
+    asked = vocabulary.asked(action, exchange.request or {})
     if exchange.outcome == "refused":
         return _refused_command(exchange, asked)
     if exchange.outcome == "timed_out":

@@ -1,17 +1,13 @@
-"""S10: what stations ask about certificates, in words, whatever their OCPP version."""
+"""B10: certificates of stations and cars in words."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Final
 
-from csms.station.logs.rules.words import Level, Payload, Words, said, status_of
+from csms.wording import DONE, Ask, Level, Payload, Tell, Words, items_of, said, status_of, within
 
 
 def _why(answer: Payload) -> str | None:
     """The reason that an answer of 2.x gives."""
-    info = answer.get("statusInfo")
-    if not isinstance(info, Mapping):
-        return None
+    info = within(answer, "statusInfo")
     return said(info.get("additionalInfo") or info.get("reasonCode") or "") or None
 
 
@@ -34,9 +30,8 @@ def _status(_request: Payload, answer: Payload) -> Words:
 
 
 def _chain_status(_request: Payload, answer: Payload) -> Words:
-    items = answer.get("certificateStatus")
-    words = [status_of(one) for one in items if isinstance(one, Mapping)] if isinstance(items, list) else []
-    told = ", ".join(f"{count} {word.lower()}" for word, count in sorted(Counter(words).items()))
+    words = Counter(status_of(one) for one in items_of(answer, "certificateStatus"))
+    told = ", ".join(f"{count} {word.lower()}" for word, count in sorted(words.items()))
     level = Level.INFO if set(words) <= {"Good"} else Level.WARNING
     return Words(f"The station asked whether a car's certificates are still valid: {told or 'no answer'}.", level)
 
@@ -49,9 +44,13 @@ def _contract(request: Payload, answer: Payload) -> Words:
     return Words(f"A car asked {wish} and got none.", Level.WARNING, _why(answer), what)
 
 
-CERTIFICATES: Final[Mapping[str, Callable[[Payload, Payload], Words]]] = {
-    "Get15118EVCertificate": _contract,
-    "GetCertificateChainStatus": _chain_status,
-    "GetCertificateStatus": _status,
-    "SignCertificate": _sign,
-}
+WORDS = (
+    Tell("Get15118EVCertificate", _contract),
+    Tell("GetCertificateChainStatus", _chain_status),
+    Tell("GetCertificateStatus", _status),
+    Tell("SignCertificate", _sign),
+    Ask("CertificateSigned", "use its new certificate", {"Accepted": DONE}),
+    Ask("DeleteCertificate", "delete a certificate", {"Accepted": DONE}),
+    Ask("GetInstalledCertificateIds", "list its certificates", {"Accepted": DONE}),
+    Ask("InstallCertificate", "install a root certificate", {"Accepted": DONE}),
+)

@@ -1,0 +1,17 @@
+"""B3: what a station knows of a customer, in words."""
+
+from csms.wording import Ask, Payload, Tell, Words
+
+
+def _told(request: Payload, _answer: Payload) -> Words:
+    rest = "; more follows" if request.get("tbc") is True else ""
+    return Words(f"The station told what it knows of a customer{rest}.")
+
+
+def _ask(request: Payload) -> str:
+    told = "tell what it knows of a customer" if request.get("report") else ""
+    deleted = "delete what it knows of a customer" if request.get("clear") else ""
+    return " and ".join(part for part in (told, deleted) if part) or "say nothing of a customer"
+
+
+WORDS = (Tell("NotifyCustomerInformation", _told), Ask("CustomerInformation", _ask))

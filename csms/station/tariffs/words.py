@@ -1,0 +1,29 @@
+"""S26: tariffs and payments in words."""
+
+from csms.wording import Ask, Level, Payload, Tell, Words, said
+
+
+def _settled(request: Payload, _answer: Payload) -> Words:
+    status, amount = str(request.get("status")), said(request.get("settlementAmount", ""))
+    if status == "Settled":
+        return Words(f"A payment of {amount} was settled.")
+    why = said(request["statusInfo"]) if request.get("statusInfo") else None
+    return Words(f"A payment of {amount} was not settled: {said(status)}.", Level.WARNING, why)
+
+
+def _vat(request: Payload, answer: Payload) -> Words:
+    number = said(request.get("vatNumber", ""))
+    if answer.get("status") == "Accepted":
+        return Words(f"VAT number {number} was confirmed.")
+    return Words(f"VAT number {number} could not be confirmed.", Level.WARNING)
+
+
+WORDS = (
+    Tell("NotifySettlement", _settled),
+    Tell("VatNumberValidation", _vat),
+    Ask("ChangeTransactionTariff", "charge at another tariff"),
+    Ask("ClearTariffs", "forget tariffs"),
+    Ask("GetTariffs", "tell its tariffs"),
+    Ask("NotifyWebPaymentStarted", "show that somebody is paying on the web"),
+    Ask("SetDefaultTariff", "charge at a new default tariff"),
+)
