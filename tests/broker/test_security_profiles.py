@@ -275,8 +275,10 @@ async def test_from_0_to_1_with_its_first_password_nobody_is_locked_out_between(
         ({"profile": 2}, 0, "only raised"),
         ({"profile": 2}, 2, "has security profile 2 already"),
         ({"profile": 0, "password_hashes": None}, 1, "needs a password"),
+        ({"profile": 1, "protocol": "ocpp1.6"}, 2, "not connected"),
+        ({"profile": 1, "protocol": "ocpp2.0.1"}, 2, "not connected"),
     ],
-    ids=["lower", "lower 2.x", "none", "same", "no password"],
+    ids=["lower", "lower 2.x", "none", "same", "no password", "offline", "offline 2.x"],
 )
 async def test_what_cannot_be_is_refused_before_anything_is_sent(
     bench: Bench, api: httpx.AsyncClient, fields: dict[str, Any], wanted: int, said: str

@@ -62,7 +62,7 @@ async def held(runtime: Runtime, version: Version = Version.V16, **fields: Any) 
 
 
 async def test_a_profile_set_by_hand_ends_the_upgrade(api: httpx.AsyncClient, runtime: Runtime) -> None:
-    await held(runtime)
+    await held(runtime, is_online=True)
     begun = await api.post(f"{URL}/security-profile/upgrade", json={"security_profile": 2})
     assert begun.json()["state"] == "waiting"
     again = await api.post(f"{URL}/security-profile/upgrade", json={"security_profile": 2})

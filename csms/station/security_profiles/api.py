@@ -32,7 +32,9 @@ router = APIRouter(prefix="/stations/{station_id}/security-profile")
 _ACTIONS: Final = behind("ChangeConfiguration", "SetNetworkProfile", "SetVariables", "Reset")
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "no such station"},
-    409: {"description": "it has that profile or a higher one, or something that the profile needs is missing"},
+    409: {
+        "description": "it is offline, has that profile or a higher one, or something that the profile needs is missing"
+    },
 }
 
 

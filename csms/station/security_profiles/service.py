@@ -235,6 +235,8 @@ async def upgrade(sender: Sender, wanted: Wanted) -> ProfileUpgrade:
     async with runtime.store.reading(caller) as work:
         station = await get_station(work, sender.identity)
         fault = await why_not(work, station, wanted.profile, ready)
+    if fault is None and not station.is_online:
+        fault = "the station is not connected; it is told over its connection"
     if fault is not None:
         raise Conflict(fault)
     version = version_of(station)
