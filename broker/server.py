@@ -13,9 +13,10 @@ from websockets.typing import Subprotocol
 
 from broker.admission import Admission, address_of
 from broker.dispatch import Dispatcher
+from broker.metrics import TLS_FAILURES
 from broker.node import Node
 from broker.socket import Socket
-from broker.tls import TlsContexts, TlsListener, TlsSocket
+from broker.tls import FailedHandshake, TlsContexts, TlsFailure, TlsListener, TlsSocket
 from csms.bus import Message, Subscription
 from csms.config import UnknownStations
 from csms.routing import find_routes
@@ -55,7 +56,7 @@ class Broker:
             self._serve,
             settings.broker_host,
             settings.broker_port,
-            create_connection=Socket,
+            create_connection=partial(Socket, on_tls=self._tls_on_plain_port),  # type: ignore[arg-type]  # it makes one
             process_request=self._process_request,
             select_subprotocol=_select,
             compression=None,
@@ -112,6 +113,12 @@ class Broker:
             close_timeout=settings.close_timeout_s,
         )
         return made
+
+    def _tls_on_plain_port(self, socket: Socket) -> None:
+        """A URL with wss:// and the wrong port: what comes is no HTTP, so that nothing else would tell of it."""
+        failed = FailedHandshake(TlsFailure.MISPLACED, "ClientHello", address_of(socket), None)
+        TLS_FAILURES.labels(failed.kind).inc()
+        self.admission.tls_failed(failed)
 
     async def _trusted_roots(self) -> list[str]:
         async with self.runtime.store.reading() as work:

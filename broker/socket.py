@@ -36,6 +36,8 @@ EARLY_TEXTS_MAX = 64
 
 WHOLE_TEXT: Final = 0x81
 """A frame's first byte: the last of its message, no extension, text (RFC 6455, 5.2)."""
+TLS_HELLO: Final = b"\x16\x03"
+"""How TLS begins: a handshake record of some version 3 (RFC 8446, 5.1)."""
 MASKED: Final = 0x80
 SHORT, LONG = 126, 127
 """Lengths from here on stand in 2 bytes more, and in 8."""
@@ -49,8 +51,10 @@ class Socket(ServerConnection):
     certificate: PresentedCertificate | None = None
     """The station's own, where there is TLS and it showed one."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, on_tls: Callable[["Socket"], None] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._on_tls = on_tls
+        """Told where a station begins with TLS, which is not spoken here."""
         self._deliver: Callable[[str], None] | None = None
         self._early: list[str] = []
         self._fragments: list[bytes] = []
@@ -83,6 +87,8 @@ class Socket(ServerConnection):
             self._split(data)
             return
         is_handshake = self.request is None
+        if is_handshake and self._on_tls is not None and data.startswith(TLS_HELLO):
+            self._on_tls(self)
         super().data_received(data)
         # A client that sends on before it is answered is left to the library: its frame may have begun.
         self._splits = is_handshake and self.request is not None and data.endswith(b"\r\n\r\n")

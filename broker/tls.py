@@ -50,6 +50,8 @@ class TlsFailure(StrEnum):
     """The station does not trust this system's certificate."""
     PLAIN = "plain"
     """It spoke without TLS."""
+    MISPLACED = "misplaced"
+    """It spoke TLS to the plain port."""
     TIMEOUT = "timeout"
     LIMIT = "limit"
     ABORTED = "aborted"
@@ -75,6 +77,7 @@ _WORDS = {
     TlsFailure.CERTIFICATE: "the certificate that it showed is not trusted here",
     TlsFailure.REJECTED: "it does not trust this system's certificate: look at its root, its clock and the host's name",
     TlsFailure.PLAIN: "it spoke without TLS to the TLS port",
+    TlsFailure.MISPLACED: "it spoke TLS (wss://) to the port without TLS; the other one is CSMS_BROKER_TLS_PORT",
     TlsFailure.TIMEOUT: "it did not finish the TLS handshake",
     TlsFailure.LIMIT: "too many TLS handshakes of its address are unfinished",
     TlsFailure.ABORTED: "it broke the TLS handshake off; many do so that do not trust this system's certificate",

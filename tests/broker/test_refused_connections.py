@@ -5,11 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from csms.config import Settings, UnknownStations
 from tests.broker.conftest import Bench, eventually
 from tests.broker.test_handshake import refusal
-from tests.broker.test_tls import basic, refused, with_password
+from tests.broker.test_tls import basic, failures, refused, with_password
 from tests.broker.tls import Authorities, only_suite, only_tls_1_1
 
 pytestmark = [pytest.mark.feature("B10", "S23"), pytest.mark.robustness(5)]
@@ -66,6 +67,17 @@ async def test_where_tls_fails_nobody_knows_the_station(
     [row] = await told(api, cause="refused_tls", remote_address="127.0.0.1")
     assert (row["station_id"], row["code"], row["reason"]) == (None, "1015", reason)
     assert not (await api.get("/api/v1/refused-connections", params={"remote_address": "192.0.2.1"})).json()["items"]
+
+
+async def test_tls_on_the_plain_port(bench: Bench, authorities: Authorities, api: httpx.AsyncClient) -> None:
+    before = failures("misplaced")
+    with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+        async with connect(f"wss://127.0.0.1:{bench.port}/ocpp/CS-1", ssl=authorities.client(), open_timeout=5):
+            pass
+    [row] = await told(api)
+    assert (row["code"], row["cause"], row["closed_by"]) == ("1015", "refused_tls", "broker")
+    assert row["reason"].startswith("it spoke TLS (wss://) to the port without TLS")
+    assert failures("misplaced") == before + 1
 
 
 async def test_it_is_put_down_to_the_only_station_of_that_address(

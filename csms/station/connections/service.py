@@ -221,6 +221,10 @@ class TlsTry:
     node: str
 
 
+_OURS = frozenset({"version", "cipher", "certificate", "plain", "misplaced", "timeout", "limit"})
+"""Kinds of failures in which this side ends it."""
+
+
 async def record_tls_failure(work: Work, failed: TlsTry) -> None:
     """A row for it, and a security event where the name, identity or serial number, is a station's.
 
@@ -242,7 +246,7 @@ async def record_tls_failure(work: Work, failed: TlsTry) -> None:
             opened_at=work.now,
             closed_at=work.now,
             code=TLS_FAILED,
-            closed_by=ClosedBy.BROKER if failed.kind in ("version", "cipher", "certificate") else ClosedBy.STATION,
+            closed_by=ClosedBy.BROKER if failed.kind in _OURS else ClosedBy.STATION,
             cause=Cause.REFUSED_TLS,
             reason=f"{failed.reason}{guess}"[:REASON_CHARS_MAX],
         )
