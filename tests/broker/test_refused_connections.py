@@ -67,6 +67,8 @@ async def test_where_tls_fails_nobody_knows_the_station(
     [row] = await told(api, cause="refused_tls", remote_address="127.0.0.1")
     assert (row["station_id"], row["code"], row["reason"]) == (None, "1015", reason)
     assert not (await api.get("/api/v1/refused-connections", params={"remote_address": "192.0.2.1"})).json()["items"]
+    odd = await api.get("/api/v1/refused-connections", params={"remote_address": "\0"})
+    assert odd.status_code == 422
 
 
 async def test_tls_on_the_plain_port(bench: Bench, authorities: Authorities, api: httpx.AsyncClient) -> None:
