@@ -1,31 +1,34 @@
-"""Periodic work: features offer jobs, APScheduler is the alarm clock, a lease lets several workers run.
+"""Periodic work: features offer jobs, APScheduler is the alarm clock, one worker of the installation runs them.
 
-A job runs in one process at a time: it takes the row of its name in `job_lease` until it ends or the lease
-runs out, so that whoever notices a dead worker goes on. Jobs must bear to be run twice.
+That worker holds the lock `jobs` (csms/store/locks.py) for as long as it lives; the others deliver facts as it does and
+wait for the lock. So no job runs twice at a time, a dead worker's jobs go on at once, and an idle installation writes
+nothing (docs/adr/0012). Jobs must bear to be cut off and to be run twice.
 """
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from sqlalchemy import update
-from sqlmodel import Field, col, select
-
-from csms.exceptions import Conflict
-from csms.store import Table, UtcDateTime
+from prometheus_client import Counter, Gauge
 
 if TYPE_CHECKING:
     from csms.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
+LOCK = "jobs"
+KEEP_S = 2.0
+"""How often a worker asks for the lock, or whether it still has it."""
 STOP_TIMEOUT_S = 10.0
+IS_ACTIVE = Gauge(
+    "csms_worker_is_active", "1 in the process that runs the installation's jobs, 0 in those that stand by"
+)
+RUNS = Counter("csms_job_runs", "Runs of periodic jobs by outcome: done, failed, cut_off", ["job", "outcome"])
+LAST_DONE = Gauge("csms_job_last_done_timestamp_seconds", "When a job was last done (Unix time)", ["job"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,88 +38,109 @@ class Job:
     name: str
     every_s: float
     run: Callable[["Runtime"], Awaitable[None]]
-    lease_s: float = 300
-
-
-class JobLease(Table, table=True):
-    """Who runs a job now, and when it last ended."""
-
-    __tablename__ = "job_lease"
-
-    name: str = Field(unique=True)
-    owner: str = ""
-    leased_until: datetime = Field(sa_type=UtcDateTime)
-    last_ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    last_error: str | None = None
+    limit_s: float = 300
+    """A run that takes longer hangs: it is cut off, and begun anew when its time comes again."""
 
 
 class Worker:
-    """Runs the jobs of an installation in this process."""
+    """Runs the jobs of an installation in this process, or stands by for the worker that does."""
 
     def __init__(self, runtime: "Runtime", jobs: Iterable[Job]) -> None:
         self._runtime = runtime
-        self._store = runtime.store
         self._jobs = list(jobs)
-        self._owner = secrets.token_hex(8)
+        self._lock = runtime.store.lock(LOCK)
+        self._lock.on_lost = self._lost
         self._scheduler = AsyncIOScheduler(timezone="UTC")
-        self._under_way: set[asyncio.Event] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._keeping: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._is_away = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the jobs are this worker's to run."""
+        return self._lock.is_held
 
     async def start(self) -> None:
+        """Raises what `keep` hides at its first attempt: a worker that can never have the lock must not seem to run."""
+        await self._take()
         for job in self._jobs:
             self._scheduler.add_job(
-                self.run, "interval", args=[job], seconds=job.every_s, id=job.name, max_instances=1, coalesce=True
+                self.run,
+                "interval",
+                args=[job],
+                seconds=job.every_s,
+                id=job.name,
+                max_instances=1,
+                coalesce=True,
+                misfire_grace_time=None,  # late is better than not before the next time, which may be hours away
             )
         self._scheduler.start()
-        self._deliveries = asyncio.create_task(self._deliver_for_ever())
+        self._keeping = asyncio.create_task(self._keep_for_ever(), name="keep the jobs' lock")
+        self._deliveries = asyncio.create_task(self._deliver_for_ever(), name="deliver facts")
+
+    # --- whose turn it is ---------------------------------------------------------------------------------
+
+    async def keep(self) -> None:
+        """Take the lock if it is free, or make sure that it is still ours."""
+        try:
+            await self._take()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the lock is not held, and asked for again
+            if not self._is_away:
+                log.warning("no jobs are run here: their lock cannot be had", error=repr(error))
+            self._is_away = True
+        else:
+            self._is_away = False
+
+    async def _take(self) -> None:
+        was_active = self.is_active
+        is_active = await self._lock.take()
+        IS_ACTIVE.set(is_active)
+        if is_active and not was_active:
+            log.info("this worker runs the jobs")
+
+    def _lost(self) -> None:
+        """Another worker may have begun the jobs already: end what is under way."""
+        IS_ACTIVE.set(0)
+        if not self._is_stopping:
+            jobs = [task.get_name() for task in self._under_way]
+            log.warning("the jobs' lock was lost; what is under way is cut off", jobs=jobs)
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+
+    async def _keep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_S)
+            await self.keep()
+
+    # --- what is done ---------------------------------------------------------------------------------------
 
     async def run(self, job: Job) -> bool:
-        """Run the job once unless another worker is at it; returns whether it ran."""
-        ended = asyncio.Event()
-        self._under_way.add(ended)
-        try:
-            return not self._is_stopping and await self._run(job)
-        finally:
-            self._under_way.discard(ended)
-            ended.set()
-
-    async def _run(self, job: Job) -> bool:
-        if not await self._lease(job):
+        """Run the job once if the jobs are this worker's; returns whether it ran to its end, good or bad."""
+        if self._is_stopping or not self.is_active:
             return False
-        error: str | None = None
-        try:
-            await job.run(self._runtime)
-        except Exception as failure:
-            log.exception("job failed", job=job.name)
-            error = str(failure)[:500]
-        await self._release(job, error)
-        return True
+        task = asyncio.create_task(self._run(job), name=job.name)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        await asyncio.wait([task])
+        return not task.cancelled()
 
-    async def _lease(self, job: Job) -> bool:
+    async def _run(self, job: Job) -> None:
+        limit = asyncio.timeout(job.limit_s)
         try:
-            async with self._store.writing() as work:
-                lease = (await work.session.exec(select(JobLease).where(JobLease.name == job.name))).first()
-                until = work.now + timedelta(seconds=job.lease_s)
-                if lease is None:
-                    work.session.add(JobLease(name=job.name, owner=self._owner, leased_until=until))
-                    return True
-                taken = await work.session.exec(
-                    update(JobLease)
-                    .where(col(JobLease.id) == lease.id, col(JobLease.leased_until) <= work.now)
-                    .values(owner=self._owner, leased_until=until)
-                )
-                return taken.rowcount == 1
-        except Conflict:
-            return False
-
-    async def _release(self, job: Job, error: str | None) -> None:
-        async with self._store.writing() as work:
-            await work.session.exec(
-                update(JobLease)
-                .where(col(JobLease.name) == job.name, col(JobLease.owner) == self._owner)
-                .values(leased_until=work.now, last_ended_at=work.now, last_error=error)
-            )
+            async with limit:
+                await job.run(self._runtime)
+        except Exception:
+            outcome = "cut_off" if limit.expired() else "failed"
+            log.exception("job failed", job=job.name, outcome=outcome, limit_s=job.limit_s)
+        else:
+            outcome = "done"
+            LAST_DONE.labels(job.name).set_to_current_time()
+        RUNS.labels(job.name, outcome).inc()
 
     async def _deliver_for_ever(self) -> None:
         outbox = self._runtime.outbox
@@ -129,18 +153,25 @@ class Worker:
                 await outbox.wait_for_news(timeout_s=1.0)
 
     async def stop(self) -> None:
-        """Let what was begun end, within STOP_TIMEOUT_S: a job that is cut off keeps its lease until that runs out."""
+        """Let what was begun end, within STOP_TIMEOUT_S; then the next worker may have the jobs."""
         self._is_stopping = True
         if self._scheduler.running:
             self._scheduler.pause()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                for ended in list(self._under_way):
-                    await ended.wait()
+                await asyncio.gather(*map(asyncio.shield, self._under_way), return_exceptions=True)
                 if self._deliveries is not None:
                     await asyncio.shield(self._deliveries)
+        self._cut_off()
+        await _end(*self._under_way, self._deliveries, self._keeping)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        if self._deliveries is not None:
-            self._deliveries.cancel()
-            await asyncio.gather(self._deliveries, return_exceptions=True)
+        await self._lock.release()
+        IS_ACTIVE.set(0)
+
+
+async def _end(*tasks: asyncio.Task[None] | None) -> None:
+    left = [task for task in tasks if task is not None]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -5,6 +5,7 @@ work.py      the unit of work that services and handlers are given
 scope.py     an organisation sees only its own rows; enforced here and nowhere else
 store.py     opens the database; `reading`, `writing` and `commit_all` (group commit)
 gate.py      turns of SQLite's writers
+locks.py     what one process of the installation has at a time
 writers.py   bulk writers: rows sorted by table, asyncpg COPY; sqlite.py the same in a process of its own
 retention.py partitions of high-volume tables on PostgreSQL, deletion in slices on SQLite
 migrations/  alembic

@@ -17,6 +17,7 @@ from csms.clock import Clock, system_clock
 from csms.exceptions import Conflict
 from csms.rights import SYSTEM, Caller
 from csms.store.gate import Gate
+from csms.store.locks import FileLock, PostgresLock, ProcessLock
 from csms.store.scope import enforce
 from csms.store.sqlite import SQLITE_PRAGMAS, SqliteWriter
 from csms.store.work import BeforeCommit, Fact, Work
@@ -125,6 +126,11 @@ class Store:
                     return (await session.exec(query)).first() is not None
         return False
 
+    def lock(self, name: str) -> ProcessLock:
+        """A lock of that name, of which the installation has one."""
+        url = self.engine.url
+        return FileLock(Path(f"{url.database}.{name}.lock")) if self.is_sqlite else PostgresLock(_dsn(url), name)
+
     async def close(self) -> None:
         await self.writer.close()
         await self.engine.dispose()
@@ -193,5 +199,8 @@ def _open_postgres(url: URL, clock: Clock) -> Store:
     engine = create_async_engine(
         url.set(drivername="postgresql+asyncpg"), pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=10
     )
-    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return Store(engine, PostgresWriter(dsn), None, clock)
+    return Store(engine, PostgresWriter(_dsn(url)), None, clock)
+
+
+def _dsn(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -57,10 +57,8 @@ async def _deliver(runtime: Runtime, leased: Leased) -> None:
 
 
 JOBS = (
-    # Short leases: when a worker dies, another one goes on with the alarms at once. Rules and deliveries are locked
-    # and leased one by one, so that a slow run that outlives its lease does no harm.
-    Job("escalation.escalate_due", every_s=5, run=escalate_due, lease_s=30),
-    Job("escalation.deliver_due", every_s=2, run=deliver_due, lease_s=30),
+    Job("escalation.escalate_due", every_s=5, run=escalate_due),
+    Job("escalation.deliver_due", every_s=2, run=deliver_due, limit_s=1800),
 )
 CONSUMERS = (
     Consumer("escalation.error_raised", frozenset({"error_raised", "error_worsened"}), error_raised),

@@ -19,7 +19,6 @@ from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session, col, select
 
 from csms.ids import new_id
-from csms.jobs import JobLease
 from csms.outbox import Event, OutboxItem
 from csms.platform.audit.model import AuditHead, AuditLog, Operation, sealed
 from csms.platform.audit.rules import GENESIS
@@ -28,7 +27,7 @@ from csms.runtime import Runtime
 from csms.store import Table, Work
 from csms.store.table import time_text
 
-UNAUDITED: Final[frozenset[type[Table]]] = frozenset({AuditLog, AuditHead, Event, OutboxItem, JobLease})
+UNAUDITED: Final[frozenset[type[Table]]] = frozenset({AuditLog, AuditHead, Event, OutboxItem})
 """The log itself, and what is derived from other rows."""
 AUDITED_KINDS: Final = frozenset({"user", "key"})
 ACTION_CHARS_MAX: Final = 300

@@ -55,6 +55,6 @@ async def sweep_files(runtime: Runtime) -> None:
 
 
 JOBS = (
-    Job("forget old rows", every_s=EVERY_S, run=keep_house, lease_s=3600),
-    Job("sweep files", every_s=3600, run=sweep_files, lease_s=1800),
+    Job("forget old rows", every_s=EVERY_S, run=keep_house, limit_s=EVERY_S),
+    Job("sweep files", every_s=3600, run=sweep_files, limit_s=1800),
 )

@@ -15,6 +15,6 @@ async def station_connected(work: Work, event: Event) -> None:
 
 JOBS = (
     Job("certificates.sign_and_send", every_s=2, run=work_through),
-    Job("certificates.watch", every_s=3600, run=watch, lease_s=1800),
+    Job("certificates.watch", every_s=3600, run=watch, limit_s=1800),
 )
 CONSUMERS = (Consumer("certificates.station_connected", frozenset({"station_connected"}), station_connected),)

@@ -80,8 +80,8 @@ async def _deleted(work: Work, event: Event) -> None:
 
 
 JOBS = (
-    Job("local_lists.keep_true", every_s=5, run=keep_true, lease_s=1800),
-    Job("local_lists.compare_after_boot", every_s=15, run=compare_after_boot, lease_s=900),
+    Job("local_lists.keep_true", every_s=5, run=keep_true, limit_s=1800),
+    Job("local_lists.compare_after_boot", every_s=15, run=compare_after_boot, limit_s=900),
     Job("local_lists.tidy", every_s=60, run=tidy),
 )
 CONSUMERS = (

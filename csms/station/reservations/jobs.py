@@ -23,6 +23,6 @@ async def _deleted(work: Work, event: Event) -> None:
 
 JOBS = (
     Job("reservations.end_by_time", every_s=5, run=end_by_time),
-    Job("reservations.cancel_pending", every_s=30, run=cancel_pending, lease_s=900),
+    Job("reservations.cancel_pending", every_s=30, run=cancel_pending, limit_s=900),
 )
 CONSUMERS = (Consumer("reservations.forget", frozenset({"station_deleted"}), _deleted),)

@@ -46,7 +46,7 @@ async def _deleted(work: Work, event: Event) -> None:
         await forget_station(work, event.station_id)
 
 
-JOBS = (Job("token_cache.clear_wanted", every_s=5, run=clear_wanted, lease_s=900),)
+JOBS = (Job("token_cache.clear_wanted", every_s=5, run=clear_wanted, limit_s=900),)
 CONSUMERS = (
     Consumer("token_cache.want_clearing", frozenset({"token_changed"}), _changed),
     Consumer("token_cache.forget", frozenset({"station_deleted"}), _deleted),
