@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from csms.routing import Routes, find_routes
 from datasheet_api.app import build
 from datasheet_api.openapi import operations
 
+_OCTT_CASE: Final = re.compile(r"TC_(0[0-9]{2}(_[1-9])?|[A-S]_[0-9]{2,3})_CSMS")
 ROOT: Final = Path(__file__).parent.parent
 ACTIONS_PAGE: Final = ROOT / "docs" / "ocpp-actions.md"
 OCTT_PAGE: Final = ROOT / "docs" / "octt.md"
@@ -42,7 +44,11 @@ _OCTT_HEAD: Final = """\
 # Test cases of the Open Charge Alliance
 
 The compliance test tool's cases for a CSMS that our own tests cover, by their ids in the OCA's lists. The tool itself
-was not run. Made by `python -m tests.tables`.
+was not run, and the OCA's own test case documents were not at hand. Each id was compared, by its title and by what it
+wants of a CSMS, with public sources: test suites of other systems that repeat the cases, published results of runs of
+the tool, and the OCA's errata of OCPP 2.0.1 where they name a case. For 1.6 and 2.0.1 at least two independent sources
+agree on each; the cases that came with 2.1 (three digits) stand in one. What a case wants of the tool or of a person is
+left out. Made by `python -m tests.tables`.
 
 | case | tests |
 | --- | --- |
@@ -162,6 +168,10 @@ def octt_page() -> str:
     """Which test cases of the OCA's lists are covered by which tests."""
     found: dict[str, set[Place]] = defaultdict(set)
     for case, place in marked("octt"):
+        if not _OCTT_CASE.fullmatch(case):
+            raise ValueError(
+                f"{place}: {case!r} is no test case of a CSMS; write as in 'TC_040_1_CSMS', 'TC_B_30_CSMS'"
+            )
         found[case].add(place)
     lines = _OCTT_HEAD.splitlines()
     lines += [

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from broker.server import Broker
 from csms.config import Settings, UnknownStations
+from csms.ocpp.versions import Version
 from csms.runtime import Runtime
 from csms.station.connections import Connection
 from csms.store import Store
@@ -80,8 +81,11 @@ async def call(client: ClientConnection, action: str, /, **payload: Any) -> list
             return frame  # type: ignore[no-any-return]
 
 
-async def boot(client: ClientConnection) -> list[Any]:
-    return await call(client, "BootNotification", chargePointVendor="V", chargePointModel="M")
+async def boot(client: ClientConnection, version: Version = Version.V16) -> list[Any]:
+    if version is Version.V16:
+        return await call(client, "BootNotification", chargePointVendor="V", chargePointModel="M")
+    station = {"vendorName": "V", "model": "M"}
+    return await call(client, "BootNotification", chargingStation=station, reason="PowerUp")
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ async def _ask(client: object, version: Version) -> str:
 
 
 @pytest.mark.ocpp("1.6 Authorize", "2.x Authorize")
-@pytest.mark.octt("TC_C_01_CSMS", "TC_C_06_CSMS")
 @pytest.mark.parametrize("version", [Version.V16, *VERSIONS_2])
+@pytest.mark.octt("TC_023_1_CSMS", "TC_023_3_CSMS", "TC_C_02_CSMS", "TC_C_06_CSMS")
 async def test_a_token_is_judged_over_the_socket_and_blocked_at_once(
     bench: Bench, api: httpx.AsyncClient, version: Version
 ) -> None:

@@ -1,5 +1,6 @@
 """S25: charging profiles over a real socket and the API: set, replaced, cleared, reported, in force."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +18,7 @@ from csms.station.information import get_station
 from csms.station.settings import Setting
 from tests.broker.conftest import Bench
 from tests.broker.desk import NOON, PERIODS, PROFILES, URL, Desk, Payload, schedule, sitting, start, stop, wanted
+from tests.broker.scripted import refuse_next
 
 pytestmark = pytest.mark.feature("S25")
 
@@ -78,6 +80,34 @@ async def test_what_the_station_rejects_is_kept_with_its_reason(
         assert (await desk.limits())["current_a"] is None
 
 
+@pytest.mark.ocpp("2.x SetChargingProfile")
+@pytest.mark.octt("TC_K_15_CSMS")
+@pytest.mark.parametrize("version", VERSIONS_2)
+async def test_a_station_of_2_x_that_does_not_support_profiles(sit: Sit, version: Version) -> None:
+    async with sit(version) as desk:
+        asking = asyncio.create_task(desk.api.post(PROFILES, json=wanted()))
+        await refuse_next(desk.client, "NotSupported")
+        shown = (await asking).json()
+        assert (shown["state"], "NotSupported" in shown["reason"]) == ("rejected", True)
+        assert (await desk.limits())["current_a"] is None
+
+
+@pytest.mark.ocpp("2.x SetChargingProfile")
+@pytest.mark.octt("TC_K_02_CSMS")
+@pytest.mark.parametrize("version", VERSIONS_2)
+async def test_a_raw_profile_of_no_charge_is_kept_as_the_station_took_it(sit: Sit, version: Version) -> None:
+    words = {"stackLevel": 0, "chargingProfilePurpose": "TxProfile", "chargingProfileKind": "Relative"}
+    about = {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7}]}
+    body = {"evseId": 1, "chargingProfile": {"id": 71, **words, "transactionId": "tx", "chargingSchedule": [about]}}
+    async with sit(version) as desk:
+        info = {"reasonCode": "TxNotFound"}
+        answer = {"status": "Rejected", "statusInfo": info}
+        told = (await desk.do(desk.api.post(f"{URL}/commands/SetChargingProfile", json=body), answer)).json()
+        assert (told["payload"], desk.asked[-1]) == (answer, ("SetChargingProfile", body))
+        assert await desk.states() == {71: "rejected"}
+        assert (await desk.limits())["current_a"] is None
+
+
 async def test_a_station_of_1_6_that_does_not_support_profiles(sit: Sit) -> None:
     async with sit(Version.V16) as desk:
         shown = await desk.profile({"status": "NotSupported"})
@@ -111,8 +141,8 @@ async def test_a_wrong_profile_never_leaves_and_each_place_is_told(sit: Sit, ver
 
 
 @pytest.mark.ocpp("1.6 SetChargingProfile", "2.x SetChargingProfile")
-@pytest.mark.octt("TC_057_CSMS", "TC_072_CSMS", "TC_K_02_CSMS", "TC_K_60_CSMS")
 @pytest.mark.parametrize("version", ALL)
+@pytest.mark.octt("TC_057_CSMS", "TC_K_60_CSMS")
 async def test_a_profile_of_a_charge_prevails_and_ends_with_it(sit: Sit, runtime: Runtime, version: Version) -> None:
     async with sit(version) as desk:
         own = {"purpose": "transaction", "kind": "relative", "schedules": [{"unit": "A", "periods": PERIODS}]}
@@ -171,8 +201,8 @@ async def test_2_x_replaces_by_id_and_refuses_what_would_collide(sit: Sit, versi
 
 
 @pytest.mark.ocpp("2.x SetChargingProfile")
-@pytest.mark.octt("TC_K_03_CSMS", "TC_K_19_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
+@pytest.mark.octt("TC_K_03_CSMS", "TC_K_19_CSMS", "TC_K_70_CSMS")
 async def test_the_stations_maximum_and_a_recurring_profile(sit: Sit, version: Version) -> None:
     daily = {"kind": "recurring", "recurrency": "daily", "schedules": schedule(32, duration_s=3600)}
     async with sit(version) as desk:
@@ -369,6 +399,7 @@ async def test_a_station_that_tells_no_schedule(sit: Sit, version: Version) -> N
     url = f"{URL}/charge-points/0/composite-schedule"
     async with sit(version) as desk:
         answer = (await desk.do(desk.api.post(url), {"status": "Rejected"})).json()
+        assert (desk.asked[-1][0], desk.asked[-1][1]["evseId"]) == ("GetCompositeSchedule", 0)
     assert (answer["command"]["status"], answer["told"]["is_accepted"]) == ("Rejected", False)
     assert (answer["differences"], answer["told"]["points"]) == (None, None)
 
@@ -386,7 +417,6 @@ def reported(profile_id: int, limit: float = 16, **more: Any) -> Payload:
 
 
 @pytest.mark.ocpp("2.x GetChargingProfiles", "2.x ReportChargingProfiles")
-@pytest.mark.octt("TC_K_31_CSMS", "TC_K_29_CSMS", "TC_K_30_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
 @pytest.mark.parametrize("is_in_order", [True, False], ids=["in order", "last page first"])
 async def test_the_station_reports_its_profiles_in_pages(
@@ -421,18 +451,44 @@ async def test_the_station_reports_its_profiles_in_pages(
 
 
 @pytest.mark.ocpp("2.x GetChargingProfiles")
-@pytest.mark.octt("TC_K_32_CSMS", "TC_K_33_CSMS", "TC_K_34_CSMS", "TC_K_35_CSMS", "TC_K_36_CSMS")
 @pytest.mark.parametrize(
     ("criteria", "place", "asked"),
     [
-        ({"profile_ids": [7, 8]}, None, {"chargingProfileId": [7, 8]}),
-        ({"charge_point_number": 1, "stack_level": 0}, 1, {"stackLevel": 0}),
-        ({"charge_point_number": 1, "sources": ["CSO", "EMS"]}, 1, {"chargingLimitSource": ["CSO", "EMS"]}),
-        ({"charge_point_number": 1, "purpose": "transaction"}, 1, {"chargingProfilePurpose": "TxProfile"}),
-        (
-            {"charge_point_number": 0, "purpose": "station_max", "stack_level": 2},
+        pytest.param(
+            {"charge_point_number": 0, "purpose": "station_max"},
             0,
-            {"chargingProfilePurpose": "ChargingStationMaxProfile", "stackLevel": 2},
+            {"chargingProfilePurpose": "ChargingStationMaxProfile"},
+            marks=pytest.mark.octt("TC_K_29_CSMS"),
+        ),
+        pytest.param(
+            {"charge_point_number": 1, "purpose": "transaction_default"},
+            1,
+            {"chargingProfilePurpose": "TxDefaultProfile"},
+            marks=pytest.mark.octt("TC_K_30_CSMS", "TC_K_35_CSMS"),
+        ),
+        pytest.param(
+            {"purpose": "transaction"},
+            None,
+            {"chargingProfilePurpose": "TxProfile"},
+            marks=pytest.mark.octt("TC_K_31_CSMS"),
+        ),
+        pytest.param(
+            {"profile_ids": [7, 8]}, None, {"chargingProfileId": [7, 8]}, marks=pytest.mark.octt("TC_K_32_CSMS")
+        ),
+        pytest.param(
+            {"charge_point_number": 1, "stack_level": 0}, 1, {"stackLevel": 0}, marks=pytest.mark.octt("TC_K_33_CSMS")
+        ),
+        pytest.param(
+            {"charge_point_number": 1, "sources": ["CSO", "EMS"]},
+            1,
+            {"chargingLimitSource": ["CSO", "EMS"]},
+            marks=pytest.mark.octt("TC_K_34_CSMS"),
+        ),
+        pytest.param(
+            {"charge_point_number": 1, "purpose": "transaction_default", "stack_level": 2},
+            1,
+            {"chargingProfilePurpose": "TxDefaultProfile", "stackLevel": 2},
+            marks=pytest.mark.octt("TC_K_36_CSMS"),
         ),
     ],
 )
@@ -655,7 +711,9 @@ async def test_an_external_limit_that_is_reported_too_counts_once_and_goes_with_
             seqNo=1,
             transactionInfo={"transactionId": transaction_id, "chargingState": "Charging"},
         )
-        await desk.call("ReportChargingProfiles", requestId=4, evseId=1, **ems, chargingProfile=[external])
+        await desk.do(desk.api.post(f"{PROFILES}/refresh", json={"charge_point_number": 1, "sources": ["EMS"]}))
+        about_report = {"requestId": desk.asked[-1][1]["requestId"], "evseId": 1}
+        await desk.call("ReportChargingProfiles", **about_report, **ems, chargingProfile=[external])
         limits = await desk.limits()
         assert (limits["current_a"], limits["transaction_id"]) == (9.5, transaction_id)
         (item,) = (await desk.api.get(PROFILES)).json()["items"]

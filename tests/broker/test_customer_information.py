@@ -47,6 +47,7 @@ async def tell(station: ScriptedStation, number: int, text: str, *, more: bool) 
     )
 
 
+@pytest.mark.octt("TC_N_27_CSMS")
 async def test_the_parts_are_put_together_whatever_their_order(
     api: httpx.AsyncClient, station: ScriptedStation
 ) -> None:
@@ -74,6 +75,7 @@ async def test_raw_frames_do_not_keep_what_was_told(
     assert (await api.get(PATH)).json()["items"] == []
 
 
+@pytest.mark.octt("TC_N_32_CSMS")
 async def test_deletion_alone_is_done_with_the_answer(api: httpx.AsyncClient, station: ScriptedStation) -> None:
     done = await ask(api, token=None, identifier="Customer 7", wants_report=False, wants_deletion=True)
     assert (done["state"], done["subject"]) == ("complete", "customer Customer 7")
@@ -81,10 +83,67 @@ async def test_deletion_alone_is_done_with_the_answer(api: httpx.AsyncClient, st
     assert (request["clear"], request["customerIdentifier"]) == (True, "Customer 7")
 
 
-async def test_a_refusal_is_kept_with_its_reason(api: httpx.AsyncClient, station: ScriptedStation) -> None:
-    station.answers["CustomerInformation"] = {"status": "Invalid"}
+CERTIFICATE = {"hashAlgorithm": "SHA256", "issuerNameHash": "ab", "issuerKeyHash": "cd", "serialNumber": "f1"}
+BY_CERTIFICATE = {
+    "token": None,
+    "certificate": {
+        "hash_algorithm": "SHA256",
+        "issuer_name_hash": "ab",
+        "issuer_key_hash": "cd",
+        "serial_number": "f1",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "who", "text"),
+    [
+        pytest.param({}, "idToken", "", marks=pytest.mark.octt("TC_N_28_CSMS"), id="nothing is known"),
+        pytest.param(
+            {"wants_deletion": True}, "idToken", "Kari", marks=pytest.mark.octt("TC_N_30_CSMS"), id="and deleted"
+        ),
+        pytest.param(
+            {"wants_deletion": True}, "idToken", "", marks=pytest.mark.octt("TC_N_31_CSMS"), id="nothing to delete"
+        ),
+        pytest.param(
+            {"token": None, "identifier": "OpenChargeAlliance", "wants_deletion": True},
+            "customerIdentifier",
+            "Kari",
+            marks=pytest.mark.octt("TC_N_62_CSMS"),
+            id="by a name",
+        ),
+        pytest.param(
+            {**BY_CERTIFICATE, "wants_deletion": True},
+            "customerCertificate",
+            "Kari",
+            marks=pytest.mark.octt("TC_N_63_CSMS"),
+            id="by a certificate",
+        ),
+    ],
+)
+async def test_a_customer_is_named_in_one_way_and_reported_or_deleted(
+    api: httpx.AsyncClient, station: ScriptedStation, *, asked: dict[str, Any], who: str, text: str
+) -> None:
+    question = await ask(api, **asked)
+    request = station.sent("CustomerInformation")[0]
+    assert (request["report"], request["clear"]) == (True, asked.get("wants_deletion", False))
+    assert {"idToken", "customerIdentifier", "customerCertificate"} & set(request) == {who}
+    assert who != "customerCertificate" or request[who] == CERTIFICATE
+    await tell(station, 0, text, more=False)
+    told = await read(api, question)
+    assert (told["state"], told["text"]) == ("complete", text)
+
+
+@pytest.mark.octt("TC_N_29_CSMS")
+@pytest.mark.parametrize(
+    ("word", "reason"), [("Invalid", "the station found the question"), ("Rejected", "the station will not do it")]
+)
+async def test_a_refusal_is_kept_with_its_reason(
+    api: httpx.AsyncClient, station: ScriptedStation, word: str, reason: str
+) -> None:
+    station.answers["CustomerInformation"] = {"status": word}
     refused = await ask(api)
-    assert (refused["state"], (refused["reason"] or "")[:30]) == ("refused", "the station found the question")
+    assert (refused["state"], (refused["reason"] or "").startswith(reason)) == ("refused", True)
     del station.answers["CustomerInformation"]
     assert (await ask(api))["reason"] == "the station answered NotSupported: it may not know how"
 

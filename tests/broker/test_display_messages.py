@@ -16,6 +16,7 @@ from tests.builders import make_station
 pytestmark = pytest.mark.feature("S3", "B3")
 PATH = "/api/v1/stations/CS-1/display-messages"
 ACCEPTED = {"status": "Accepted"}
+BEGIN = "2026-02-01T00:00:00.000Z"
 WELCOME = {"content": "Willkommen!", "language": "de", "format": "UTF8"}
 
 
@@ -39,6 +40,7 @@ async def states(api: httpx.AsyncClient) -> dict[str, str]:
 
 
 @pytest.mark.ocpp("2.x SetDisplayMessage")
+@pytest.mark.octt("TC_O_01_CSMS", "TC_O_14_CSMS", "TC_O_25_CSMS")
 async def test_a_message_is_shown_while_something_holds(api: httpx.AsyncClient, station: ScriptedStation) -> None:
     made = await show(
         api, priority="in_front", shown_while="charging", shown_until="2026-02-01T00:00:00Z", charge_point_number=2
@@ -60,8 +62,21 @@ async def test_a_message_is_shown_while_something_holds(api: httpx.AsyncClient, 
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
-        ("NotSupportedPriority", "the station does not know this priority"),
-        ("UnknownTransaction", "the station knows no such transaction"),
+        pytest.param(
+            "UnknownTransaction", "the station knows no such transaction", marks=pytest.mark.octt("TC_O_10_CSMS")
+        ),
+        pytest.param(
+            "NotSupportedPriority", "the station does not know this priority", marks=pytest.mark.octt("TC_O_17_CSMS")
+        ),
+        pytest.param(
+            "NotSupportedState",
+            "the station cannot tie a message to this state",
+            marks=pytest.mark.octt("TC_O_18_CSMS"),
+        ),
+        pytest.param(
+            "NotSupportedMessageFormat", "the station cannot show this format", marks=pytest.mark.octt("TC_O_19_CSMS")
+        ),
+        pytest.param("Rejected", "the station does not take it", marks=pytest.mark.octt("TC_O_26_CSMS")),
     ],
 )
 async def test_a_refusal_is_kept_with_its_reason(
@@ -72,6 +87,39 @@ async def test_a_refusal_is_kept_with_its_reason(
     assert (made["state"], made["station_word"], made["reason"]) == ("refused", word, reason)
 
 
+@pytest.mark.ocpp("2.x SetDisplayMessage")
+@pytest.mark.parametrize(
+    ("when", "times"),
+    [
+        pytest.param({}, {}, marks=pytest.mark.octt("TC_O_06_CSMS"), id="always"),
+        pytest.param(
+            {"shown_from": BEGIN}, {"startDateTime": BEGIN}, marks=pytest.mark.octt("TC_O_27_CSMS"), id="from"
+        ),
+        pytest.param(
+            {"shown_until": BEGIN}, {"endDateTime": BEGIN}, marks=pytest.mark.octt("TC_O_28_CSMS"), id="until"
+        ),
+    ],
+)
+async def test_a_message_for_one_charge(
+    api: httpx.AsyncClient, station: ScriptedStation, *, when: dict[str, str], times: dict[str, str]
+) -> None:
+    begun = {"eventType": "Started", "timestamp": "2026-01-01T00:00:00Z", "triggerReason": "CablePluggedIn", "seqNo": 0}
+    await station.call("TransactionEvent", **begun, transactionInfo={"transactionId": "T-1"}, evse={"id": 1})
+    (charge,) = (await api.get("/api/v1/charge-logs")).json()["items"]
+    made = await show(api, charge_log_id=charge["id"], **when)
+    assert (made["state"], made["transaction_id"]) == ("installed", "T-1")
+    (request,) = station.sent("SetDisplayMessage")
+    about = {"id": made["number"], "priority": "NormalCycle", "message": WELCOME, "transactionId": "T-1"}
+    assert request["message"] == {**about, **times}
+
+
+@pytest.mark.ocpp("2.x SetDisplayMessage")
+@pytest.mark.octt("TC_O_13_CSMS")
+async def test_a_message_waits_for_its_time(api: httpx.AsyncClient, station: ScriptedStation) -> None:
+    assert (await show(api, shown_from=BEGIN))["state"] == "installed"
+    assert station.sent("SetDisplayMessage")[0]["message"]["startDateTime"] == BEGIN
+
+
 async def test_a_station_without_display_says_so(api: httpx.AsyncClient, station: ScriptedStation) -> None:
     del station.answers["SetDisplayMessage"]
     made = await show(api)
@@ -79,6 +127,7 @@ async def test_a_station_without_display_says_so(api: httpx.AsyncClient, station
 
 
 @pytest.mark.ocpp("2.x ClearDisplayMessage")
+@pytest.mark.octt("TC_O_04_CSMS")
 async def test_a_message_is_taken_away_once(api: httpx.AsyncClient, station: ScriptedStation) -> None:
     made = await show(api)
     gone = (await api.delete(f"{PATH}/{made['id']}")).json()
@@ -92,6 +141,7 @@ async def test_a_message_is_taken_away_once(api: httpx.AsyncClient, station: Scr
 
 
 @pytest.mark.ocpp("2.x GetDisplayMessages", "2.x NotifyDisplayMessages")
+@pytest.mark.octt("TC_O_02_CSMS")
 async def test_what_the_station_does_not_name_any_more_is_gone(
     api: httpx.AsyncClient, runtime: Runtime, station: ScriptedStation
 ) -> None:
@@ -112,6 +162,7 @@ async def test_what_the_station_does_not_name_any_more_is_gone(
 
 
 @pytest.mark.ocpp("2.x GetDisplayMessages")
+@pytest.mark.octt("TC_O_03_CSMS")
 async def test_a_station_that_has_none_says_so_at_once(
     api: httpx.AsyncClient, runtime: Runtime, station: ScriptedStation
 ) -> None:
@@ -122,16 +173,58 @@ async def test_a_station_that_has_none_says_so_at_once(
     assert await states(api) == {"Willkommen!": "gone"}
 
 
-@pytest.mark.ocpp("2.x NotifyDisplayMessages")
+@pytest.mark.ocpp("2.x GetDisplayMessages", "2.x NotifyDisplayMessages")
+@pytest.mark.parametrize(
+    ("which", "status"),
+    [
+        pytest.param({"id": [7]}, "Accepted", marks=pytest.mark.octt("TC_O_07_CSMS"), id="by number"),
+        pytest.param({"priority": "AlwaysFront"}, "Accepted", marks=pytest.mark.octt("TC_O_08_CSMS"), id="by priority"),
+        pytest.param({"state": "Faulted"}, "Accepted", marks=pytest.mark.octt("TC_O_09_CSMS"), id="by state"),
+        pytest.param({"id": [8]}, "Unknown", marks=pytest.mark.octt("TC_O_11_CSMS"), id="unknown"),
+    ],
+)
 async def test_a_report_of_some_messages_forgets_no_others(
-    api: httpx.AsyncClient, runtime: Runtime, station: ScriptedStation
+    api: httpx.AsyncClient, runtime: Runtime, station: ScriptedStation, *, which: dict[str, Any], status: str
 ) -> None:
     await show(api)
-    command = {"requestId": 5, "priority": "AlwaysFront"}
-    await api.post("/api/v1/stations/CS-1/commands/GetDisplayMessages", json=command)
-    await station.call("NotifyDisplayMessages", requestId=5)
+    station.answers["GetDisplayMessages"] = {"status": status}
+    command = {"requestId": 5, **which}
+    told = await api.post("/api/v1/stations/CS-1/commands/GetDisplayMessages", json=command)
+    assert (told.json()["payload"], station.sent("GetDisplayMessages")) == ({"status": status}, [command])
+    if status == "Accepted":
+        one = {"id": 7, "priority": "AlwaysFront", "state": "Faulted", "message": {**WELCOME, "content": "Defekt"}}
+        await station.call("NotifyDisplayMessages", requestId=5, messageInfo=[one])
     await runtime.outbox.deliver_due()
-    assert await states(api) == {"Willkommen!": "installed"}
+    others = {"Defekt": "installed"} if status == "Accepted" else {}
+    assert await states(api) == {"Willkommen!": "installed", **others}
+
+
+@pytest.mark.ocpp("2.x ClearDisplayMessage")
+@pytest.mark.octt("TC_O_05_CSMS")
+async def test_a_message_that_the_station_does_not_have_is_gone(
+    api: httpx.AsyncClient, station: ScriptedStation
+) -> None:
+    made = await show(api)
+    station.answers["ClearDisplayMessage"] = {"status": "Unknown"}
+    gone = (await api.delete(f"{PATH}/{made['id']}")).json()
+    assert (gone["state"], gone["station_word"]) == ("gone", "Unknown")
+
+
+@pytest.mark.ocpp("2.x SetDisplayMessage")
+@pytest.mark.octt("TC_O_12_CSMS")
+async def test_a_message_of_the_same_number_takes_the_place_of_the_one_before(
+    api: httpx.AsyncClient, station: ScriptedStation
+) -> None:
+    made = await show(api)
+    message = {"id": made["number"], "priority": "NormalCycle", "message": {**WELCOME, "content": "Auf Wiedersehen!"}}
+    told = await api.post("/api/v1/stations/CS-1/commands/SetDisplayMessage", json={"message": message})
+    assert told.json()["payload"] == ACCEPTED
+
+    async def replaced() -> bool:
+        known = await states(api)
+        return known.get("Auf Wiedersehen!") == "installed" and known.get("Willkommen!", "gone") == "gone"
+
+    await eventually(replaced)
 
 
 @pytest.mark.ocpp("2.x SetDisplayMessage")

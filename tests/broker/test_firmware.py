@@ -144,6 +144,36 @@ async def test_a_wrong_signature_ends_the_update_and_its_url(
         assert (await files.get(payload["firmware"]["location"])).status_code == 409
 
 
+@pytest.mark.ocpp("2.x UpdateFirmware", "2.x FirmwareStatusNotification", "2.x TransactionEvent")
+@pytest.mark.octt("TC_L_13_CSMS")
+@pytest.mark.parametrize("version", VERSIONS_2)
+async def test_an_update_waits_for_the_end_of_a_charge(
+    api: httpx.AsyncClient, bench: Bench, files: httpx.AsyncClient, version: Version
+) -> None:
+    image = await add_image(api, is_signed=True)
+    at = "2026-01-01T00:00:00Z"
+    event = {"timestamp": at, "transactionInfo": {"transactionId": "T-1"}, "evse": {"id": 1, "connectorId": 1}}
+    async with bench.station(subprotocols=[version]) as client:
+        await start(client, version)
+        plugged = {"eventType": "Started", "triggerReason": "CablePluggedIn", "seqNo": 0}
+        assert (await call(client, "TransactionEvent", **plugged, **event))[0] == 3
+        asking = asyncio.create_task(api.post(URL, json={"firmware_id": image["id"]}))
+        _, payload = await order(client, {"status": "Accepted"})
+        asked = (await asking).json()
+        about = {"requestId": payload["requestId"]}
+        closed = {"timestamp": at, "evseId": 2, "connectorId": 1, "connectorStatus": "Unavailable"}
+        assert (await call(client, "StatusNotification", **closed))[2] == {}
+        await call(client, "FirmwareStatusNotification", status="DownloadScheduled", **about)
+        assert (await api.get(f"{URL}/{asked['id']}")).json()["state"] == "accepted"
+        left = {"eventType": "Ended", "triggerReason": "EVDeparted", "seqNo": 1}
+        assert (await call(client, "TransactionEvent", **left, **event))[0] == 3
+        for status in ("Downloading", "Downloaded", "SignatureVerified", "Installing", "Installed"):
+            await call(client, "FirmwareStatusNotification", status=status, **about)
+        assert (await api.get(f"{URL}/{asked['id']}")).json()["state"] == "installed"
+        (charge,) = (await api.get("/api/v1/charge-logs")).json()["items"]
+        assert charge["state"] == "finished"
+
+
 @pytest.mark.ocpp("2.x PublishFirmware", "2.x PublishFirmwareStatusNotification", "2.x UnpublishFirmware")
 @pytest.mark.octt("TC_L_17_CSMS", "TC_L_21_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from broker.handshake import credentials_of, identity_of, subprotocols_of
 from broker.server import Broker
 from csms.config import Settings, UnknownStations
+from csms.ocpp.versions import Version
 from csms.outbox import Event
 from csms.routing import Registration
 from csms.station.information import Station, stations_by_identity
@@ -88,6 +89,7 @@ class TestSubprotocol:
         row = await bench.closed()
         assert (row.cause, row.http_status) == ("no_subprotocol", 400)
 
+    @pytest.mark.octt("TC_088_CSMS", "TC_B_58_CSMS")
     async def test_only_unknown_ones_complete_the_handshake_and_are_closed(self, bench: Bench) -> None:
         async with bench.station(subprotocols=["ocpp1.2", "ocpp1.5"]) as client:
             assert client.subprotocol is None
@@ -104,6 +106,7 @@ class TestSubprotocol:
 
     @pytest.mark.robustness(49)
     @pytest.mark.parametrize("first", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"])
+    @pytest.mark.octt("TC_088_CSMS", "TC_B_58_CSMS")
     async def test_the_station_s_order_decides_among_those_we_speak(self, bench: Bench, first: str) -> None:
         others = [one for one in ("ocpp2.1", "ocpp2.0.1", "ocpp1.6") if one != first]
         async with bench.station(subprotocols=["ocpp2.0", first, *others]) as client:
@@ -161,14 +164,16 @@ class TestUnknownHeld:
 @pytest.mark.feature("B10")
 class TestPasswords:
     @pytest.mark.robustness(6)
-    @pytest.mark.octt("TC_A_01_CSMS")
     @pytest.mark.parametrize("form", ["hex text", "raw bytes"])
-    async def test_both_forms_of_a_key_are_accepted(self, bench: Bench, form: str) -> None:
+    @pytest.mark.octt("TC_085_CSMS", "TC_A_01_CSMS")
+    @pytest.mark.parametrize("version", list(Version))
+    async def test_both_forms_of_a_key_are_accepted(self, bench: Bench, form: str, version: Version) -> None:
         key = b"0123456789abcdef0123456789abcdef"
         await make_secured(bench.store, key)
         presented = key if form == "hex text" else bytes.fromhex(key.decode())
-        async with bench.station(additional_headers=basic("CS-1", presented)) as client:
-            assert (await boot(client))[2]["status"] == "Accepted"
+        headers = basic("CS-1", presented)
+        async with bench.station(subprotocols=[version.value], additional_headers=headers) as client:
+            assert (await boot(client, version))[2]["status"] == "Accepted"
 
     @pytest.mark.robustness(2)
     @pytest.mark.parametrize(
@@ -176,11 +181,13 @@ class TestPasswords:
         [{}, basic("CS-1", b"wrong"), basic("CS-2", b"0123456789abcdef0123456789abcdef")],
         ids=["none", "wrong", "another's name"],
     )
+    @pytest.mark.octt("TC_A_02_CSMS", "TC_A_03_CSMS")
+    @pytest.mark.parametrize("version", list(Version))
     async def test_wrong_credentials_are_refused_with_401_and_a_row(
-        self, bench: Bench, headers: dict[str, str]
+        self, bench: Bench, headers: dict[str, str], version: Version
     ) -> None:
         await make_secured(bench.store, b"0123456789abcdef0123456789abcdef")
-        refused = await refusal(bench, additional_headers=headers)
+        refused = await refusal(bench, additional_headers=headers, subprotocols=[version.value])
         assert refused.response.status_code == 401
         assert "Basic" in refused.response.headers["WWW-Authenticate"]
         assert (await bench.closed()).cause == "refused_credentials"

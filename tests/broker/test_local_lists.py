@@ -108,7 +108,7 @@ async def sync(api: httpx.AsyncClient) -> dict[str, Any]:
 
 
 @pytest.mark.ocpp("1.6 SendLocalList", "2.x SendLocalList")
-@pytest.mark.octt("TC_043_1_CSMS", "TC_D_01_CSMS")
+@pytest.mark.octt("TC_043_4_CSMS", "TC_043_5_CSMS", "TC_D_01_CSMS", "TC_D_02_CSMS", "TC_D_03_CSMS")
 async def test_a_list_is_sent_whole_and_kept_true_by_differences(
     station: ScriptedStation, held: StationList, api: httpx.AsyncClient, settle: Settle
 ) -> None:
@@ -219,7 +219,6 @@ async def test_a_token_comes_and_goes_by_time(
     assert list(held.statuses()) == ["CARD-2"]
 
 
-@pytest.mark.octt("TC_043_3_CSMS", "TC_D_03_CSMS")
 async def test_a_version_that_does_not_match_is_answered_with_the_whole_list(
     station: ScriptedStation, held: StationList, api: httpx.AsyncClient
 ) -> None:
@@ -234,7 +233,7 @@ async def test_a_version_that_does_not_match_is_answered_with_the_whole_list(
     assert (state["last_result"], sorted(held.entries)) == ("in_step", ["CARD-0", "CARD-1", "CARD-2", "CARD-9"])
 
 
-@pytest.mark.octt("TC_043_4_CSMS")
+@pytest.mark.octt("TC_043_3_CSMS")
 async def test_a_station_that_fails_is_tried_again_later_and_later(
     station: ScriptedStation, held: StationList, api: httpx.AsyncClient, settle: Settle, clock: FixedClock
 ) -> None:
@@ -253,6 +252,7 @@ async def test_a_station_that_fails_is_tried_again_later_and_later(
     assert held.statuses() == {"CARD-1": "Accepted"}
 
 
+@pytest.mark.octt("TC_043_1_CSMS")
 async def test_a_station_without_a_list_is_left_alone(
     station: ScriptedStation, api: httpx.AsyncClient, settle: Settle
 ) -> None:
@@ -269,7 +269,6 @@ async def test_a_station_without_a_list_is_left_alone(
     assert len(station.sent("SendLocalList")) == 1
 
 
-@pytest.mark.octt("TC_D_02_CSMS")
 async def test_a_long_list_is_sent_in_parts(
     station: ScriptedStation, held: StationList, api: httpx.AsyncClient, bench: Bench
 ) -> None:
@@ -351,7 +350,7 @@ async def test_a_list_that_was_cut_off_half_way_is_sent_whole_again(
 
 
 @pytest.mark.ocpp("1.6 GetLocalListVersion", "2.x GetLocalListVersion")
-@pytest.mark.octt("TC_042_1_CSMS", "TC_D_08_CSMS")
+@pytest.mark.octt("TC_D_08_CSMS")
 async def test_the_station_s_version_is_asked_for_and_compared(
     station: ScriptedStation, held: StationList, api: httpx.AsyncClient, settle: Settle
 ) -> None:
@@ -368,13 +367,47 @@ async def test_the_station_s_version_is_asked_for_and_compared(
 
 
 @pytest.mark.parametrize("station", [Version.V16], indirect=True)
-@pytest.mark.octt("TC_042_2_CSMS")
+@pytest.mark.octt("TC_042_1_CSMS")
 async def test_minus_one_means_that_a_1_6_station_has_no_list(
     station: ScriptedStation, held: StationList, api: httpx.AsyncClient
 ) -> None:
     held.version = -1
     state = (await api.post(f"{PATH}/compare")).json()
     assert (state["is_supported"], state["station_version"]) == (False, 0)
+
+
+@pytest.mark.octt("TC_042_2_CSMS", "TC_D_09_CSMS")
+async def test_nought_means_that_the_list_is_empty(
+    station: ScriptedStation, held: StationList, api: httpx.AsyncClient
+) -> None:
+    state = (await api.post(f"{PATH}/compare")).json()
+    assert (state["is_supported"], state["station_version"], state["entries_count"]) == (True, 0, 0)
+    assert len(station.sent("GetLocalListVersion")) == 1
+
+
+@pytest.mark.parametrize("station", VERSIONS_2, indirect=True)
+@pytest.mark.octt("TC_C_40_CSMS", "TC_C_43_CSMS")
+async def test_members_of_a_group_on_the_list_end_each_others_charges(
+    station: ScriptedStation, held: StationList, api: httpx.AsyncClient
+) -> None:
+    for uid in ("CARD-1", "CARD-2"):
+        await register(api, uid, kind="iso14443", group_uid="FLEET")
+    await rule(api)
+    await sync(api)
+    assert [info["groupIdToken"]["idToken"] for info in held.entries.values()] == ["FLEET"] * 2
+    at = {"timestamp": "2026-01-01T00:00:00Z", "transactionInfo": {"transactionId": "T-1"}, "evse": {"id": 1}}
+    first, second = ({"idToken": uid, "type": "ISO14443"} for uid in ("CARD-1", "CARD-2"))
+    told = [
+        await station.call(
+            "TransactionEvent", eventType="Started", triggerReason="Authorized", seqNo=0, idToken=first, **at
+        ),
+        await station.call("Authorize", idToken=second),
+        await station.call(
+            "TransactionEvent", eventType="Updated", triggerReason="StopAuthorized", seqNo=1, idToken=second, **at
+        ),
+    ]
+    infos = [one["idTokenInfo"] for one in told]
+    assert [(one["status"], one["groupIdToken"]["idToken"]) for one in infos] == [("Accepted", "FLEET")] * 3
 
 
 async def test_stations_are_asked_after_a_boot_only_where_that_is_configured(

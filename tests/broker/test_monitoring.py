@@ -67,6 +67,7 @@ class Watching:
         }
 
 
+AVAILABILITY = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "AvailabilityState"}}
 WANTED = [
     {"name": "EVSE#1.Power", "kind": "upper_threshold", "value": 11000, "severity": 2},
     {"name": "EVSE#1.Power", "kind": "lower_threshold", "value": 0.5, "severity": 5, "is_transaction_only": True},
@@ -99,6 +100,9 @@ async def test_monitors_are_set_shown_and_cleared(
         cleared = await api.delete(url(station, f"monitors/{shown[1]['id']}"))
         assert cleared.json()["outcome"] == "accepted"
         assert set(await monitors(api, station)) == {2}
+        (alone,) = (await api.post(url(station, "monitors"), json={"monitors": WANTED[1:2]})).json()["results"]
+        assert alone["outcome"] == "accepted"
+        assert len(connected.sent("SetVariableMonitoring")[-1]["setMonitoringData"]) == 1
 
 
 @V2
@@ -189,7 +193,7 @@ async def test_a_report_of_all_monitors_replaces_what_was_known(
 
 
 @V2
-@pytest.mark.octt("TC_N_01_CSMS", "TC_N_02_CSMS", "TC_N_03_CSMS", "TC_N_60_CSMS")
+@pytest.mark.octt("TC_N_03_CSMS")
 async def test_chosen_monitors_leave_the_others_alone(
     bench: Bench, api: httpx.AsyncClient, station: Station, version: Version, clock: FixedClock
 ) -> None:
@@ -204,6 +208,43 @@ async def test_chosen_monitors_leave_the_others_alone(
     assert asked["monitoringCriteria"] == ["ThresholdMonitoring", "PeriodicMonitoring"]
     assert asked["componentVariable"] == [{"component": {"name": "Controller"}, "variable": {"name": "Temperature"}}]
     assert set(await monitors(api, station)) == {1, 2, 30}
+
+
+@V2
+@pytest.mark.ocpp("2.x GetMonitoringReport")
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        pytest.param(
+            {"criteria": ["delta"]}, {"monitoringCriteria": ["DeltaMonitoring"]}, marks=pytest.mark.octt("TC_N_01_CSMS")
+        ),
+        pytest.param(
+            {"names": ["EVSE#1.AvailabilityState"]},
+            {"componentVariable": [AVAILABILITY]},
+            marks=pytest.mark.octt("TC_N_02_CSMS"),
+        ),
+        pytest.param(
+            {"criteria": ["delta"], "names": ["ChargingStation.AvailabilityState", "EVSE#1.AvailabilityState"]},
+            {
+                "monitoringCriteria": ["DeltaMonitoring"],
+                "componentVariable": [{**AVAILABILITY, "component": {"name": "ChargingStation"}}, AVAILABILITY],
+            },
+            marks=pytest.mark.octt("TC_N_60_CSMS"),
+        ),
+    ],
+    ids=["by kind", "by variable", "by both"],
+)
+async def test_a_station_without_such_monitors_says_so_at_once(
+    bench: Bench, api: httpx.AsyncClient, station: Station, version: Version, *, body: Any, asked: Any
+) -> None:
+    answers = {**Watching().answers, "GetMonitoringReport": lambda _: {"status": "EmptyResultSet"}}
+    async with answering(bench, station.identity, version, answers) as connected:
+        await api.post(url(station, "monitors"), json={"monitors": WANTED[:1]})
+        refresh = (await api.post(url(station, "monitors/refreshes"), json=body)).json()
+        sent = connected.sent("GetMonitoringReport")[0]
+    assert sent == {"requestId": sent["requestId"], **asked}
+    assert refresh["state"] == "empty"
+    assert set(await monitors(api, station)) == {1}
 
 
 @V2
@@ -232,9 +273,14 @@ async def test_base_and_level(bench: Bench, api: httpx.AsyncClient, station: Sta
         assert set((await api.get(url(station, "monitoring"))).json().values()) == {None}
         await api.post(url(station, "monitors"), json={"monitors": WANTED[:2]})
         base = (await api.put(url(station, "monitoring/base"), json={"base": "factory_default"})).json()
+        for other in ("all", "hard_wired_only", "factory_default"):
+            assert (await api.put(url(station, "monitoring/base"), json={"base": other})).json()[
+                "outcome"
+            ] == "accepted"
         level = (await api.put(url(station, "monitoring/level"), json={"level": 4})).json()
         assert (base["outcome"], level["outcome"]) == ("accepted", "accepted")
-        assert connected.sent("SetMonitoringBase") == [{"monitoringBase": "FactoryDefault"}]
+        bases = [sent["monitoringBase"] for sent in connected.sent("SetMonitoringBase")]
+        assert bases == ["FactoryDefault", "All", "HardWiredOnly", "FactoryDefault"]
         assert connected.sent("SetMonitoringLevel") == [{"severity": 4}]
         watching.status = "Rejected"
         assert (await api.put(url(station, "monitoring/level"), json={"level": 9})).json()["outcome"] == "rejected"
@@ -277,19 +323,25 @@ async def test_events_are_kept_with_the_severity_of_their_monitor(
         first = [
             event(7, variableMonitoringId=1, techCode="E1", techInfo="hot", transactionId="T-1"),
             event(8, trigger="Periodic", variableMonitoringId=99, component={"name": "Controller"}),
+            event(6, eventNotificationType="HardWiredMonitor", component={"name": "FanControl"}),
         ]
         answer = await connected.call("NotifyEvent", generatedAt=AT, seqNo=0, tbc=True, eventData=first)
         assert answer[2] == {}
         last = [event(9, cleared=True, cause=7, variableMonitoringId=1, actualValue="")]
         await connected.call("NotifyEvent", generatedAt=AT, seqNo=1, eventData=last)
     shown = await events(api, station)
-    assert [one["event_id"] for one in shown] == [9, 8, 7]
-    alarm = shown[2]
+    assert [one["event_id"] for one in shown] == [9, 6, 8, 7]
+    assert (shown[1]["origin"], shown[1]["trigger"], shown[1]["component"]) == (
+        "hard_wired_monitor",
+        "alerting",
+        "FanControl",
+    )
+    alarm = shown[3]
     assert (alarm["severity"], alarm["trigger"], alarm["tech_code"], alarm["tech_info"]) == (2, "alerting", "E1", "hot")
     assert (alarm["charge_point_number"], alarm["connector_number"], alarm["transaction_id"]) == (1, 2, "T-1")
     assert (alarm["actual_value"], alarm["origin"], alarm["is_cleared"]) == ("72", "custom_monitor", False)
     assert (shown[0]["is_cleared"], shown[0]["cause_event_id"], shown[0]["severity"]) == (True, 7, 2)
-    assert (shown[1]["severity"], shown[1]["charge_point_number"]) == (None, None)
+    assert (shown[2]["severity"], shown[2]["charge_point_number"]) == (None, None)
     assert [one["event_id"] for one in await events(api, station, trigger="periodic")] == [8]
     assert [one["event_id"] for one in await events(api, station, severity_up_to=2)] == [9, 7]
     assert [one["event_id"] for one in await events(api, station, transaction_id="T-1")] == [7]

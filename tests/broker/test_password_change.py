@@ -78,8 +78,8 @@ async def change(api: httpx.AsyncClient, password: str | None = NEW) -> httpx.Re
 
 
 @pytest.mark.ocpp("1.6 ChangeConfiguration", "2.x SetVariables")
-@pytest.mark.octt("TC_A_09_CSMS")
 @pytest.mark.parametrize("password", [None, NEW, "Sixteen chars ok"], ids=["generated", "hex", "text"])
+@pytest.mark.octt("TC_073_CSMS", "TC_A_09_CSMS")
 async def test_after_accepted_only_the_new_one_gets_in(
     bench: Bench, api: httpx.AsyncClient, version: Version, password: str | None
 ) -> None:

@@ -84,7 +84,7 @@ async def start(
 
 
 @pytest.mark.ocpp("1.6 ReserveNow", "2.x ReserveNow")
-@pytest.mark.octt("TC_046_CSMS", "TC_H_01_CSMS")
+@pytest.mark.octt("TC_H_01_CSMS")
 async def test_a_station_keeps_a_charge_point(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
@@ -113,7 +113,7 @@ async def test_a_station_keeps_a_charge_point(
 
 
 @pytest.mark.parametrize("word", ["Faulted", "Occupied", "Unavailable", "Rejected"])
-@pytest.mark.octt("TC_H_15_CSMS")
+@pytest.mark.octt("TC_048_1_CSMS", "TC_048_2_CSMS", "TC_048_3_CSMS", "TC_048_4_CSMS", "TC_H_22_CSMS")
 async def test_the_station_s_own_word_is_kept_when_it_says_no(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock, word: str
 ) -> None:
@@ -145,7 +145,7 @@ async def test_a_reservation_is_cancelled(station: ScriptedStation, api: httpx.A
     assert (await api.post(f"{PATH}/{made['id']}/cancel")).status_code == 409
 
 
-@pytest.mark.octt("TC_052_CSMS", "TC_H_18_CSMS")
+@pytest.mark.octt("TC_052_CSMS")
 async def test_a_station_that_rejects_to_cancel_has_no_such_reservation(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
@@ -173,6 +173,16 @@ async def test_a_place_is_kept_once(station: ScriptedStation, api: httpx.AsyncCl
     assert "all 2 charge points are reserved" in full.json()["detail"]
 
 
+@pytest.mark.octt("TC_H_14_CSMS")
+async def test_as_many_reservations_of_any_charge_point_as_there_are_charge_points(
+    station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    for uid in (CARD, OTHER):
+        assert (await reserve(api, clock, token=uid, charge_point_number=None))["state"] == "active"
+    assert (await api.post(PATH, json=body(clock, token="04AAAA", charge_point_number=None))).status_code == 409
+    assert len({request.get("reservationId", request.get("id")) for request in station.sent("ReserveNow")}) == 2
+
+
 async def test_of_two_at_once_one_gets_the_place(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
@@ -181,7 +191,7 @@ async def test_of_two_at_once_one_gets_the_place(
     assert len(station.sent("ReserveNow")) == 1
 
 
-@pytest.mark.octt("TC_047_CSMS", "TC_H_19_CSMS")
+@pytest.mark.octt("TC_046_CSMS", "TC_H_01_CSMS")
 async def test_a_charge_uses_its_reservation(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock, bench: Bench
 ) -> None:
@@ -224,6 +234,7 @@ async def test_the_token_may_come_after_the_charge_began(
     assert used["charge_log_id"] == log["id"]
 
 
+@pytest.mark.octt("TC_049_CSMS", "TC_H_08_CSMS")
 async def test_a_start_that_does_not_name_its_reservation_uses_it_all_the_same(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
@@ -232,7 +243,6 @@ async def test_a_start_that_does_not_name_its_reservation_uses_it_all_the_same(
     assert (await state_of(api, made))["state"] == "used"
 
 
-@pytest.mark.octt("TC_049_CSMS")
 async def test_only_the_right_token_may_start_there(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
@@ -243,7 +253,7 @@ async def test_only_the_right_token_may_start_there(
     assert await start(station, clock, OTHER, number=2) == "Accepted", "the other charge point is free"
 
 
-@pytest.mark.octt("TC_H_07_CSMS")
+@pytest.mark.octt("TC_053_CSMS", "TC_H_19_CSMS")
 async def test_a_member_of_the_group_may_use_it(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
@@ -252,7 +262,7 @@ async def test_a_member_of_the_group_may_use_it(
     assert (await state_of(api, made))["state"] == "used"
 
 
-@pytest.mark.octt("TC_048_CSMS")
+@pytest.mark.octt("TC_047_CSMS")
 async def test_a_reservation_ends_by_time(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock, runtime: Runtime
 ) -> None:
@@ -277,9 +287,9 @@ async def test_a_start_queued_offline_uses_a_reservation_that_has_expired_meanwh
 
 
 @pytest.mark.ocpp("2.x ReservationStatusUpdate")
-@pytest.mark.octt("TC_H_20_CSMS", "TC_H_22_CSMS")
 @pytest.mark.parametrize("station", VERSIONS_2, indirect=True)
 @pytest.mark.parametrize(("word", "state"), [("Expired", "expired"), ("Removed", "removed")])
+@pytest.mark.octt("TC_H_07_CSMS", "TC_H_20_CSMS")
 async def test_a_station_tells_that_it_gave_a_reservation_up(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock, word: str, state: str
 ) -> None:
@@ -302,7 +312,7 @@ async def test_a_reservation_that_nobody_used_in_time_has_ended(
     assert (await state_of(api, made))["state"] == "expired"
 
 
-@pytest.mark.octt("TC_H_08_CSMS")
+@pytest.mark.octt("TC_H_08_CSMS", "TC_H_15_CSMS")
 async def test_any_charge_point_or_one_with_a_plug_can_be_reserved(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:

@@ -125,7 +125,7 @@ async def profiles(api: httpx.AsyncClient) -> tuple[int, int | None]:
 @pytest.mark.ocpp(
     "1.6 ChangeConfiguration", "2.x SetNetworkProfile", "2.x SetVariables", "2.x Reset", "2.x GetVariables"
 )
-@pytest.mark.octt("TC_A_19_CSMS")
+@pytest.mark.octt("TC_083_CSMS", "TC_A_19_CSMS")
 async def test_from_1_over_2_to_3(bench: Bench, api: httpx.AsyncClient, real: RealStation) -> None:
     await make(bench, 1)
     for old, new in ((1, 2), (2, 3)):
@@ -322,6 +322,7 @@ class TestNotReady:
 class TestNetworkProfiles:
     @pytest.mark.ocpp("2.x SetNetworkProfile", "2.x SetVariables")
     @pytest.mark.parametrize("version", [Version.V201, Version.V21], indirect=True)
+    @pytest.mark.octt("TC_B_42_CSMS")
     async def test_a_slot_is_set_kept_and_shown_without_secrets(
         self, bench: Bench, api: httpx.AsyncClient, real: RealStation
     ) -> None:
@@ -359,6 +360,7 @@ class TestNetworkProfiles:
             assert secret not in commands
 
     @pytest.mark.parametrize("version", [Version.V201, Version.V21], indirect=True)
+    @pytest.mark.octt("TC_B_44_CSMS")
     async def test_what_is_refused_is_not_kept_and_no_profile_is_lowered(
         self, bench: Bench, api: httpx.AsyncClient, real: RealStation
     ) -> None:

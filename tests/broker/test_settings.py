@@ -471,7 +471,7 @@ CHANGES = [
 
 @V2
 @pytest.mark.ocpp("2.x SetVariables")
-@pytest.mark.octt("TC_B_09_CSMS", "TC_B_10_CSMS")
+@pytest.mark.octt("TC_B_10_CSMS")
 async def test_variables_are_changed_in_as_few_messages_as_the_station_takes(
     bench: Bench, api: httpx.AsyncClient, new: Station, version: Version
 ) -> None:
@@ -498,6 +498,7 @@ async def test_a_station_that_refuses_the_message_is_asked_one_by_one(
 
 
 @V2
+@pytest.mark.octt("TC_B_09_CSMS")
 async def test_one_setting_is_changed_by_its_id(
     bench: Bench, api: httpx.AsyncClient, new: Station, version: Version
 ) -> None:

@@ -28,6 +28,7 @@ from broker.server import Broker
 from broker.tls import server_context
 from csms.config import Settings, UnknownStations
 from csms.launch.process import reload_at_sighup
+from csms.ocpp.versions import Version
 from csms.outbox import Event
 from csms.platform.certificate_authority import import_authority
 from csms.platform.organisations import Organisation
@@ -75,8 +76,8 @@ async def over_tls(
     bench: Bench, context: ssl.SSLContext, identity: str = "CS-1", **options: Any
 ) -> AsyncIterator[ClientConnection]:
     url = f"wss://127.0.0.1:{bench.broker.tls_port}/ocpp/{identity}"
-    subprotocols: Any = ["ocpp1.6"]
-    async with connect(url, ssl=context, subprotocols=subprotocols, compression=None, **options) as client:
+    values: dict[str, Any] = {"subprotocols": ["ocpp1.6"], "compression": None, **options}
+    async with connect(url, ssl=context, **values) as client:
         yield client
 
 
@@ -111,13 +112,16 @@ def failures(kind: str) -> float:
 
 
 class TestProfile2:
-    @pytest.mark.octt("TC_A_04_CSMS")
-    @pytest.mark.parametrize("suite", SUITES)
-    async def test_password_over_tls_with_each_suite(self, bench: Bench, authorities: Authorities, suite: str) -> None:
+    @pytest.mark.parametrize(("suite", "version"), list(zip(SUITES, Version, strict=True)))
+    @pytest.mark.octt("TC_086_CSMS", "TC_A_04_CSMS")
+    async def test_password_over_tls_with_each_suite(
+        self, bench: Bench, authorities: Authorities, suite: str, version: Version
+    ) -> None:
         await with_password(bench)
         context = only_suite(authorities.client(), suite)
-        async with over_tls(bench, context, additional_headers=basic()) as client:
-            assert (await boot(client))[2]["status"] == "Accepted"
+        speaks = {"subprotocols": [version.value]}
+        async with over_tls(bench, context, additional_headers=basic(), **speaks) as client:
+            assert (await boot(client, version))[2]["status"] == "Accepted"
             assert client.transport.get_extra_info("cipher")[0] == suite
 
     async def test_tls_1_3(self, bench: Bench, authorities: Authorities) -> None:
@@ -208,6 +212,7 @@ class TestTlsFailures:
         assert failures("version") == before + 1
 
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    @pytest.mark.octt("TC_A_08_CSMS")
     async def test_a_certificate_of_another_authority(
         self, bench: Bench, authorities: Authorities, version: ssl.TLSVersion
     ) -> None:
@@ -286,12 +291,15 @@ class TestTlsFailures:
 
 
 class TestProfile3:
-    @pytest.mark.octt("TC_A_07_CSMS")
     @pytest.mark.parametrize("name", ["CS-1", "SN-77"], ids=["identity", "serial number"])
-    async def test_a_certificate_of_its_own_is_enough(self, bench: Bench, authorities: Authorities, name: str) -> None:
+    @pytest.mark.octt("TC_087_CSMS", "TC_A_07_CSMS")
+    @pytest.mark.parametrize("version", list(Version))
+    async def test_a_certificate_of_its_own_is_enough(
+        self, bench: Bench, authorities: Authorities, name: str, version: Version
+    ) -> None:
         await make_station(bench.store, identity="CS-1", security_profile=3, serial_number="SN-77")
-        async with over_tls(bench, authorities.client(name)) as client:
-            assert (await boot(client))[2]["status"] == "Accepted"
+        async with over_tls(bench, authorities.client(name), subprotocols=[version.value]) as client:
+            assert (await boot(client, version))[2]["status"] == "Accepted"
 
     @pytest.mark.robustness(5)
     @pytest.mark.octt("TC_A_08_CSMS")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from csms.ocpp.schema import check
-from csms.ocpp.versions import Version
+from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import Registration
 from csms.station.triggers.rules import AT_CHARGE_POINTS, TriggeredMessage, possible, trigger_request
 from tests.broker.answering import answering
@@ -15,6 +15,21 @@ from tests.builders import make_station
 
 pytestmark = pytest.mark.feature("S15")
 ALL = pytest.mark.parametrize("version", list(Version))
+AT = "2026-01-01T00:00:00Z"
+TRIGGERED: dict[str, dict[str, Any]] = {
+    "MeterValues": {"evseId": 1, "meterValue": [{"timestamp": AT, "sampledValue": [{"value": 100}]}]},
+    "TransactionEvent": {
+        "eventType": "Updated",
+        "timestamp": AT,
+        "triggerReason": "Trigger",
+        "seqNo": 3,
+        "transactionInfo": {"transactionId": "T-1", "chargingState": "Charging"},
+    },
+    "LogStatusNotification": {"status": "Idle"},
+    "FirmwareStatusNotification": {"status": "Idle"},
+    "Heartbeat": {},
+    "StatusNotification": {"timestamp": AT, "connectorStatus": "Occupied", "evseId": 1, "connectorId": 1},
+}
 
 
 @ALL
@@ -49,6 +64,7 @@ async def test_a_boot_notification_can_be_asked_for_before_acceptance(
 
 @ALL
 @pytest.mark.ocpp("1.6 ExtendedTriggerMessage")
+@pytest.mark.octt("TC_054_CSMS")
 async def test_what_each_version_is_sent(bench: Bench, api: httpx.AsyncClient, version: Version) -> None:
     station = await make_station(bench.store, protocol=version.value)
     path = f"/api/v1/stations/{station.identity}/trigger"
@@ -77,7 +93,72 @@ async def test_what_each_version_is_sent(bench: Bench, api: httpx.AsyncClient, v
     assert connected.asked == expected
 
 
-@pytest.mark.octt("TC_055_CSMS")
+@pytest.mark.ocpp("2.x TriggerMessage")
+@pytest.mark.parametrize("version", VERSIONS_2)
+@pytest.mark.parametrize(
+    ("body", "request_"),
+    [
+        pytest.param(
+            {"message": "meter_values", "charge_point_number": 1},
+            {"requestedMessage": "MeterValues", "evse": {"id": 1}},
+            marks=pytest.mark.octt("TC_F_11_CSMS"),
+        ),
+        pytest.param(
+            {"message": "meter_values"}, {"requestedMessage": "MeterValues"}, marks=pytest.mark.octt("TC_F_12_CSMS")
+        ),
+        pytest.param(
+            {"message": "transaction", "charge_point_number": 1},
+            {"requestedMessage": "TransactionEvent", "evse": {"id": 1}},
+            marks=pytest.mark.octt("TC_F_13_CSMS"),
+        ),
+        pytest.param(
+            {"message": "transaction"}, {"requestedMessage": "TransactionEvent"}, marks=pytest.mark.octt("TC_F_14_CSMS")
+        ),
+        pytest.param(
+            {"message": "log_status"},
+            {"requestedMessage": "LogStatusNotification"},
+            marks=pytest.mark.octt("TC_F_15_CSMS"),
+        ),
+        pytest.param(
+            {"message": "firmware_status"},
+            {"requestedMessage": "FirmwareStatusNotification"},
+            marks=pytest.mark.octt("TC_F_18_CSMS"),
+        ),
+        pytest.param(
+            {"message": "heartbeat"}, {"requestedMessage": "Heartbeat"}, marks=pytest.mark.octt("TC_F_20_CSMS")
+        ),
+        pytest.param(
+            {"message": "status", "charge_point_number": 1},
+            {"requestedMessage": "StatusNotification", "evse": {"id": 1, "connectorId": 1}},
+            marks=pytest.mark.octt("TC_F_23_CSMS", "TC_F_24_CSMS"),
+        ),
+    ],
+)
+async def test_each_message_of_2_x_is_asked_for_and_answered(
+    bench: Bench, api: httpx.AsyncClient, version: Version, body: Any, request_: dict[str, Any]
+) -> None:
+    station = await make_station(bench.store, protocol=version.value)
+    answers = {"TriggerMessage": lambda _: {"status": "Accepted"}}
+    async with answering(bench, station.identity, version, answers) as connected:
+        shown = await api.post(f"/api/v1/stations/{station.identity}/trigger", json=body)
+        assert (shown.status_code, shown.json()["outcome"]) == (200, "accepted")
+        assert connected.sent("TriggerMessage") == [request_]
+        word = request_["requestedMessage"]
+        assert (await connected.call(word, **TRIGGERED[word]))[0] == 3
+
+
+@pytest.mark.parametrize("version", [Version.V21])
+@pytest.mark.octt("TC_F_100_CSMS")
+async def test_a_vendors_own_message_is_asked_for(bench: Bench, api: httpx.AsyncClient, version: Version) -> None:
+    station = await make_station(bench.store, protocol=version.value)
+    answers = {"TriggerMessage": lambda _: {"status": "Accepted"}}
+    async with answering(bench, station.identity, version, answers) as connected:
+        await api.post(f"/api/v1/stations/{station.identity}/trigger", json={"message": "custom", "custom": "Blink"})
+    assert connected.sent("TriggerMessage") == [{"requestedMessage": "CustomTrigger", "customTrigger": "Blink"}]
+
+
+@pytest.mark.octt("TC_055_CSMS", "TC_F_27_CSMS")
+@ALL
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
@@ -88,10 +169,10 @@ async def test_what_each_version_is_sent(bench: Bench, api: httpx.AsyncClient, v
     ids=["rejected", "not implemented", "call error"],
 )
 async def test_a_station_that_will_not_or_cannot(
-    bench: Bench, api: httpx.AsyncClient, answer: Any, outcome: str
+    bench: Bench, api: httpx.AsyncClient, version: Version, answer: Any, outcome: str
 ) -> None:
-    station = await make_station(bench.store, protocol=Version.V16.value)
-    async with answering(bench, station.identity, Version.V16, {"TriggerMessage": lambda _: answer}):
+    station = await make_station(bench.store, protocol=version.value)
+    async with answering(bench, station.identity, version, {"TriggerMessage": lambda _: answer}):
         shown = await api.post(f"/api/v1/stations/{station.identity}/trigger", json={"message": "heartbeat"})
     assert shown.json()["outcome"] == outcome
 

@@ -145,12 +145,13 @@ async def test_what_the_vehicle_plans_is_compared_and_answered_with_a_new_plan(
         await start(desk)
         await desk.call("NotifyEVChargingNeeds", evseId=1, chargingNeeds=AC)
         await desk.do(send_due(runtime))
-        assert await desk.call("NotifyEVChargingSchedule", **base, chargingSchedule=planned) == {"status": "Accepted"}
+        answer = await desk.call("NotifyEVChargingSchedule", **base, chargingSchedule=planned)
+        assert answer == {"status": "Rejected", "statusInfo": {"reasonCode": "ValueTooHigh"}}
         shown = (await desk.api.get(VEHICLE)).json()
         assert (shown["is_within_limits"], shown["plan_state"]) == (False, "due")
         assert shown["exceeds"] == [{"at": "2026-01-01T13:00:00Z", "allowed_w": 11040, "planned_w": 13000}]
         await desk.do(send_due(runtime))
-        await desk.call("NotifyEVChargingSchedule", **base, chargingSchedule=within)
+        assert await desk.call("NotifyEVChargingSchedule", **base, chargingSchedule=within) == {"status": "Accepted"}
         shown = (await desk.api.get(VEHICLE)).json()
         assert (shown["is_within_limits"], shown["plan_state"], shown["schedule"]) == (True, "sent", within)
 
@@ -173,6 +174,26 @@ async def test_an_operator_has_a_plan_sent_anew(sit: Sit, version: Version) -> N
         assert (await desk.api.get(VEHICLE)).json()["plan_profile_id"] == second["charging_profile_id"]
 
 
+@pytest.mark.ocpp("2.x NotifyEVChargingNeeds", "2.x SetChargingProfile")
+@pytest.mark.octt("TC_K_57_CSMS", "TC_K_59_CSMS")
+async def test_a_vehicle_that_needs_something_else_gets_a_new_plan(
+    sit: Sit, version: Version, runtime: Runtime
+) -> None:
+    limits = []
+    async with sit(version) as desk:
+        await switch_on(desk)
+        await start(desk)
+        for most in (20, 10, 13):
+            if most == 13:  # K16: this time the operator begins
+                await desk.do(desk.api.post(f"{VEHICLE}/plan"))
+            needs = {**AC, "acChargingParameters": {**AC["acChargingParameters"], "evMaxCurrent": most}}
+            assert (await desk.call("NotifyEVChargingNeeds", evseId=1, chargingNeeds=needs))["status"] == "Accepted"
+            await desk.do(send_due(runtime))
+            limits.append([one["limit"] for one in plan_of(desk)["chargingSchedule"][0]["chargingSchedulePeriod"]])
+    assert limits == [[20], [10], [13]]
+    assert [action for action, _ in desk.asked] == ["SetChargingProfile"] * 4
+
+
 async def test_odd_needs_are_rejected_and_kept(sit: Sit, version: Version) -> None:
     async with sit(version) as desk:
         await switch_on(desk)
@@ -185,7 +206,6 @@ async def test_odd_needs_are_rejected_and_kept(sit: Sit, version: Version) -> No
 
 
 @pytest.mark.ocpp("2.1 NotifyAllowedEnergyTransfer")
-@pytest.mark.octt("TC_Q_102_CSMS")
 async def test_which_energy_transfer_is_allowed(sit: Sit, version: Version) -> None:
     url = f"{URL}/charge-points/1/allowed-energy-transfer"
     kinds = {"kinds": ["AC_three_phase", "AC_BPT"]}

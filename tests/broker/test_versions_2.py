@@ -35,7 +35,7 @@ async def stored(bench: Bench) -> Station:
 
 
 @pytest.mark.ocpp("2.x BootNotification", "2.x Heartbeat")
-@pytest.mark.octt("TC_B_01_CSMS", "TC_G_20_CSMS")
+@pytest.mark.octt("TC_B_01_CSMS")
 async def test_a_station_boots_and_its_datasheet_knows_it(bench: Bench, version: Version) -> None:
     async with bench.station(subprotocols=[version]) as client:
         told = {"serialNumber": "SN-7", "firmwareVersion": "2.4.1", "modem": MODEM}
@@ -54,7 +54,6 @@ async def test_a_station_boots_and_its_datasheet_knows_it(bench: Bench, version:
 
 
 @pytest.mark.ocpp("2.x StatusNotification")
-@pytest.mark.octt("TC_B_06_CSMS")
 async def test_connectors_and_their_evse_have_states(bench: Bench, version: Version) -> None:
     async with bench.station(subprotocols=[version]) as client:
         await boot(client)
@@ -137,6 +136,29 @@ class TestBeforeAcceptance:
             status = {"timestamp": "2026-01-01T10:00:00Z", "connectorStatus": "Available", "evseId": 1}
             assert (await call(client, "StatusNotification", **status, connectorId=1))[0] == 3
             assert (await call(client, "Heartbeat"))[2] == "SecurityError"
+
+
+@pytest.mark.ocpp("2.x StatusNotification", "2.x TransactionEvent")
+@pytest.mark.octt("TC_P_03_CSMS")
+async def test_a_vendors_own_data_is_borne_at_every_level(bench: Bench, version: Version) -> None:
+    custom = {"vendorId": "com.example", "someKey": {"HTTPPort": [80, "2"]}}
+    status = {"timestamp": "2026-01-01T10:00:00Z", "connectorStatus": "Available", "evseId": 1, "connectorId": 1}
+    started = {
+        "eventType": "Started",
+        "timestamp": "2026-01-01T10:00:00Z",
+        "triggerReason": "CablePluggedIn",
+        "seqNo": 0,
+        "transactionInfo": {"transactionId": "T-1", "customData": custom},
+        "evse": {"id": 1, "connectorId": 1, "customData": custom},
+    }
+    async with bench.station(subprotocols=[version]) as client:
+        await boot(client)
+        assert (await call(client, "StatusNotification", **status, customData=custom))[2] == {}
+        assert (await call(client, "TransactionEvent", **started, customData=custom))[2] == {}
+    async with bench.store.reading() as work:
+        assert (await work.session.exec(select(ChargeLog))).one().transaction_id == "T-1"
+        frames = (await work.session.exec(select(Frame).where(Frame.action == "TransactionEvent"))).all()
+    assert [json.loads(frame.request or "[]")[3]["customData"] for frame in frames] == [custom]
 
 
 async def test_every_exchange_is_in_the_communication_log(bench: Bench, version: Version) -> None:

@@ -102,6 +102,7 @@ async def test_all_that_is_known_of_a_token_reaches_the_station(
     ],
     ids=str,
 )
+@pytest.mark.octt("TC_023_2_CSMS", "TC_023_3_CSMS", "TC_C_06_CSMS", "TC_C_07_CSMS")
 async def test_a_token_is_judged_alike_in_every_version(
     api: httpx.AsyncClient, store: Store, calling: CallingStation, fields: dict[str, Any], words: tuple[str, str]
 ) -> None:
@@ -109,7 +110,7 @@ async def test_a_token_is_judged_alike_in_every_version(
     assert (await _status(calling), await _status_16(store, site="Harbour", tags=["staff"])) == words
 
 
-@pytest.mark.octt("TC_C_02_CSMS")
+@pytest.mark.octt("TC_023_1_CSMS", "TC_C_02_CSMS")
 async def test_an_unknown_token_is_unknown_in_2_and_invalid_in_1_6(store: Store, calling: CallingStation) -> None:
     assert await _asks(calling) == {"idTokenInfo": {"status": "Unknown"}}
     assert await _status_16(store) == "Invalid"
@@ -151,7 +152,6 @@ async def test_tokens_of_a_group_and_kind_can_be_listed(api: httpx.AsyncClient) 
         assert [one["uid"] for one in (await api.get(TOKENS, params=params)).json()["items"]] == [UID]
 
 
-@pytest.mark.octt("TC_C_47_CSMS")
 async def test_a_master_pass_ends_charges_and_begins_none(
     api: httpx.AsyncClient, store: Store, calling: CallingStation
 ) -> None:
@@ -162,6 +162,40 @@ async def test_a_master_pass_ends_charges_and_begins_none(
     old = await connect(store, await make_station(store))
     assert (await old.call("Authorize", idTag=UID))["idTagInfo"]["status"] == "Accepted"
     assert (await old.call("StartTransaction", idTag=UID, **START))["idTagInfo"]["status"] == "Invalid"
+
+
+@pytest.mark.ocpp("2.x TransactionEvent")
+@pytest.mark.parametrize(
+    "ended",
+    [
+        pytest.param([1, 2], marks=pytest.mark.octt("TC_C_47_CSMS", "TC_C_49_CSMS"), id="all"),
+        pytest.param([2], marks=pytest.mark.octt("TC_C_48_CSMS"), id="one"),
+    ],
+)
+async def test_a_master_pass_ends_the_charges_of_others(
+    api: httpx.AsyncClient, calling: CallingStation, ended: list[int]
+) -> None:
+    """2.0.1 C16: on a station with a display the chosen ones, without one all of them."""
+    await _register(api, group_uid="MASTER")
+    await api.post(TOKENS, json={"uid": "DRIVER", "kind": "iso14443"})
+    await api.put(POLICY, json={"unknown_tokens": "refuse", "master_pass_group_uid": "master"})
+
+    async def tell(kind: str, trigger: str, number: int, uid: str, **info: str) -> dict[str, Any]:
+        told = {"eventType": kind, "triggerReason": trigger, "timestamp": START["timestamp"], "evse": {"id": number}}
+        transaction = {"transactionId": f"T-{number}", **info}
+        token = {"idToken": uid, "type": "ISO14443"}
+        seq_no = 0 if kind == "Started" else 1
+        return await calling.call("TransactionEvent", **told, seqNo=seq_no, transactionInfo=transaction, idToken=token)
+
+    for number in (1, 2):
+        assert (await tell("Started", "Authorized", number, "DRIVER"))["idTokenInfo"]["status"] == "Accepted"
+    answers = [await _asks(calling)]
+    answers += [await tell("Ended", "StopAuthorized", number, UID, stoppedReason="MasterPass") for number in ended]
+    for answer in answers:
+        info = answer["idTokenInfo"]
+        assert (info["status"], info["groupIdToken"]["idToken"]) == ("Accepted", "MASTER")
+    logs = (await api.get("/api/v1/charge-logs")).json()["items"]
+    assert sorted(log["charge_point_number"] for log in logs if log["state"] == "finished") == ended
 
 
 async def test_the_policy_may_allow_one_charge_at_a_time(api: httpx.AsyncClient, store: Store) -> None:

@@ -449,6 +449,12 @@ async def test_a_v2g_certificate_is_signed_elsewhere(bench_21: Bench, clock: Fix
     request = (await bench_21.requests())[0]
     url = f"{bench_21.url}/certificate-requests/{request['id']}/approve"
     assert (await bench_21.api.post(url, json={})).status_code == 422
+    message = {"V2GCertificate": "v2g_certificate_request", "V2G20Certificate": "v2g_20_certificate_request"}[use]
+    triggered = await bench_21.api.post(f"{bench_21.url}/trigger", json={"message": message})
+    assert (triggered.json()["outcome"], bench_21.orders.pop().payload) == (
+        "accepted",
+        {"requestedMessage": f"Sign{use}"},
+    )
     root, root_key = root_with_key("V2G Root")
     for wrong in ("no pem", pem_of(root)):
         assert (await bench_21.api.post(url, json={"certificate_chain": wrong})).status_code == 422
@@ -506,14 +512,7 @@ async def test_every_kind_of_root_is_installed(bench: Bench) -> None:
 
 
 @pytest.mark.octt(
-    "TC_M_12_CSMS",
-    "TC_M_13_CSMS",
-    "TC_M_14_CSMS",
-    "TC_M_15_CSMS",
-    "TC_M_16_CSMS",
-    "TC_M_17_CSMS",
-    "TC_M_18_CSMS",
-    "TC_M_19_CSMS",
+    "TC_M_12_CSMS", "TC_M_13_CSMS", "TC_M_14_CSMS", "TC_M_15_CSMS", "TC_M_16_CSMS", "TC_M_17_CSMS", "TC_M_19_CSMS"
 )
 async def test_every_kind_is_asked_for_alone_or_with_others(bench: Bench) -> None:
     version = bench.calling.connected.version
@@ -557,10 +556,11 @@ async def test_ones_own_root_is_installed_without_being_pasted(bench: Bench) -> 
 
 
 @pytest.mark.octt("TC_078_CSMS", "TC_M_05_CSMS")
-async def test_a_root_that_the_station_refuses_is_not_installed(bench: Bench) -> None:
-    bench.outcome = Answered({"status": "Rejected"})
+@pytest.mark.parametrize("word", ["Rejected", "Failed"])
+async def test_a_root_that_the_station_refuses_is_not_installed(bench: Bench, word: str) -> None:
+    bench.outcome = Answered({"status": word})
     told = await bench.api.post(f"{bench.url}/certificates", json={"kind": "csms_root"})
-    assert told.json()["status"] == "Rejected"
+    assert told.json()["status"] == word
     assert await bench.certificates() == []
     event = {"type": "InvalidCentralSystemCertificate", "timestamp": "2026-01-01T00:00:00Z"}
     assert await bench.calling.call("SecurityEventNotification", **event) == {}
@@ -597,6 +597,7 @@ def _answer(version: Version, word: str, *listed: dict[str, str]) -> dict[str, A
 
 
 @pytest.mark.ocpp("1.6 GetInstalledCertificateIds", "2.x GetInstalledCertificateIds")
+@pytest.mark.octt("TC_M_12_CSMS", "TC_M_20_CSMS")
 async def test_the_list_follows_what_the_station_says(bench: Bench, clock: FixedClock) -> None:
     version = bench.calling.connected.version
     word = "CentralSystemRootCertificate" if version is Version.V16 else "CSMSRootCertificate"
@@ -627,6 +628,7 @@ async def test_the_list_follows_what_the_station_says(bench: Bench, clock: Fixed
     assert bench.orders[-1].payload["certificateHashData"]["issuerNameHash"] == "AB"
 
 
+@pytest.mark.octt("TC_M_18_CSMS")
 async def test_refreshing_asks_1_6_for_each_kind(bench: Bench) -> None:
     bench.outcome = Answered({"status": "NotFound"})
     told = (await bench.api.post(f"{bench.url}/certificates/refresh", json={})).json()["items"]

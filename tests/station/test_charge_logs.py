@@ -101,6 +101,7 @@ async def _run_job(runtime: Runtime) -> None:
 
 
 @pytest.mark.ocpp("1.6 StartTransaction", "1.6 MeterValues", "1.6 StopTransaction")
+@pytest.mark.octt("TC_007_CSMS")
 async def test_a_charge_is_one_row_with_its_energy_duration_and_samples(
     store: Store, calling: CallingStation, clock: FixedClock
 ) -> None:
@@ -346,6 +347,7 @@ async def test_a_start_with_a_token_that_may_not_charge_is_kept_and_marked(
     assert (log.verdict.value, log.flags, log.energy_wh) == (word.lower(), ["unauthorised"], 40)
 
 
+@pytest.mark.octt("TC_037_3_CSMS")
 async def test_an_offline_start_with_an_unknown_token_loses_no_energy(
     store: Store, calling: CallingStation, clock: FixedClock
 ) -> None:
@@ -390,6 +392,7 @@ async def test_a_stop_with_another_token_is_marked_unless_it_is_of_the_same_grou
 
 
 @pytest.mark.robustness(35)
+@pytest.mark.octt("TC_037_1_CSMS", "TC_039_CSMS")
 async def test_offline_charges_are_kept_with_the_station_s_time(
     store: Store, calling: CallingStation, clock: FixedClock
 ) -> None:
@@ -739,6 +742,7 @@ async def test_an_abandoned_charge_ends_by_estimate_after_the_grace_period(
     assert (log.state, log.energy_wh, log.flags) == (ChargeState.FINISHED, 2100, ["late_stop", "offline"])
 
 
+@pytest.mark.octt("TC_032_1_CSMS")
 async def test_a_stop_queued_behind_a_boot_ends_the_charge_in_time(
     store: Store, runtime: Runtime, station: Station, calling: CallingStation, clock: FixedClock
 ) -> None:

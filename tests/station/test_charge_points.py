@@ -1,5 +1,7 @@
 """S3: charge points appear when first seen, say their state, and are described by the operator."""
 
+from typing import Any
+
 import pytest
 from sqlmodel import select
 
@@ -365,7 +367,6 @@ class TestConnectorStates:
             await set_connector_status(store.note(), calling.connected, evse, connector, "Available", store.clock())
 
     @pytest.mark.ocpp("2.x ChangeAvailability")
-    @pytest.mark.octt("TC_G_03_CSMS", "TC_G_05_CSMS")
     @pytest.mark.parametrize("version", VERSIONS_2)
     async def test_availability_as_agreed(self, store: Store, version: Version) -> None:
         station = await make_station(store)
@@ -381,6 +382,33 @@ class TestConnectorStates:
         assert [one.is_operative for one in await stored(store, station)] == [True, False]
         await calling.answered("ChangeAvailability", {"operationalStatus": "Inoperative"}, {"status": "Accepted"})
         assert [one.is_operative for one in await stored(store, station)] == [False, False]
+
+    @pytest.mark.ocpp("2.x ChangeAvailability")
+    @pytest.mark.parametrize("version", VERSIONS_2)
+    @pytest.mark.parametrize(
+        ("evse", "operative"),
+        [
+            pytest.param({"evse": {"id": 1}}, [False, True], marks=pytest.mark.octt("TC_G_11_CSMS")),
+            pytest.param({}, [False, False], marks=pytest.mark.octt("TC_G_14_CSMS")),
+            pytest.param({"evse": {"id": 2, "connectorId": 1}}, [True, False], marks=pytest.mark.octt("TC_G_17_CSMS")),
+        ],
+        ids=["charge point", "station", "connector"],
+    )
+    async def test_what_waits_for_the_end_of_a_charge_is_agreed_to(
+        self, store: Store, version: Version, evse: dict[str, Any], operative: list[bool]
+    ) -> None:
+        station = await make_station(store)
+        calling = await connect(store, station, version)
+        status = {"timestamp": "2026-01-01T00:00:00Z", "connectorId": 1}
+        for number in (1, 2):
+            await calling.call("StatusNotification", connectorStatus="Occupied", evseId=number, **status)
+        wish = {"operationalStatus": "Inoperative", **evse}
+        await calling.answered("ChangeAvailability", wish, {"status": "Scheduled"})
+        assert [one.is_operative for one in await stored(store, station)] == operative
+        assert [one.status for one in await stored(store, station)] == ["occupied", "occupied"]
+        for number in (1, 2):
+            await calling.call("StatusNotification", connectorStatus="Unavailable", evseId=number, **status)
+        assert [one.status for one in await stored(store, station)] == ["unavailable", "unavailable"]
 
     @pytest.mark.parametrize("version", VERSIONS_2)
     async def test_the_station_works_as_long_as_one_charge_point_does(self, store: Store, version: Version) -> None:

@@ -101,6 +101,12 @@ def test_what_the_station_is_asked(action: str, request_: dict[str, Any], answer
         ),
         ("NotifyEVChargingSchedule", {"evseId": 1}, ACCEPTED, "The vehicle at charge point 1 told how it will charge."),
         (
+            "NotifyEVChargingSchedule",
+            {"evseId": 1},
+            {"status": "Rejected", "statusInfo": {"reasonCode": "ValueTooHigh"}},
+            "The vehicle at charge point 1 told how it will charge; that is more than it may, and was rejected.",
+        ),
+        (
             "NotifyPriorityCharging",
             {"transactionId": "t", "activated": False},
             {},

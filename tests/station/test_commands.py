@@ -420,8 +420,8 @@ async def test_the_stations_password_is_not_changed_behind_our_own_back(
 @pytest.mark.parametrize(
     ("path", "body", "sent"),
     [
-        ("restart", {}, ("Reset", {"type": "Soft"})),
-        ("restart", {"kind": "hard"}, ("Reset", {"type": "Hard"})),
+        pytest.param("restart", {}, ("Reset", {"type": "Soft"}), marks=pytest.mark.octt("TC_014_CSMS")),
+        pytest.param("restart", {"kind": "hard"}, ("Reset", {"type": "Hard"}), marks=pytest.mark.octt("TC_013_CSMS")),
         ("charge-points/2/start", {"token": "04A2"}, ("RemoteStartTransaction", {"connectorId": 2, "idTag": "04A2"})),
         ("charge-points/1/unlock", None, ("UnlockConnector", {"connectorId": 1})),
         (

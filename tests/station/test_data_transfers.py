@@ -14,6 +14,7 @@ from tests.builders import connect, make_station
 @pytest.mark.robustness(25)
 @pytest.mark.ocpp("1.6 DataTransfer")
 @pytest.mark.parametrize("data", ["text", '{"someKey":1,"HTTPPort":2}', None])
+@pytest.mark.octt("TC_064_CSMS")
 async def test_a_vendors_message_is_kept_and_shown(store: Store, api: httpx.AsyncClient, data: str | None) -> None:
     station = await make_station(store)
     calling = await connect(store, station)
@@ -26,11 +27,11 @@ async def test_a_vendors_message_is_kept_and_shown(store: Store, api: httpx.Asyn
 @pytest.mark.feature("B6")
 @pytest.mark.robustness(25)
 @pytest.mark.ocpp("2.x DataTransfer")
-@pytest.mark.octt("TC_P_01_CSMS")
 @pytest.mark.parametrize("version", VERSIONS_2)
 @pytest.mark.parametrize(
     "data", ["text", "5", 5, 0, False, [], 21.4, {"someKey": [None, {"HTTPPort": "2"}]}, '{"a":1}'], ids=repr
 )
+@pytest.mark.octt("TC_P_02_CSMS")
 async def test_any_json_comes_back_as_it_was(store: Store, api: httpx.AsyncClient, data: Any, version: Version) -> None:
     station = await make_station(store)
     calling = await connect(store, station, version)

@@ -39,7 +39,7 @@ async def errors(store: Store) -> Sequence[StationError]:
         return (await work.session.exec(select(StationError).order_by(col(StationError.id)))).all()
 
 
-@pytest.mark.octt("TC_N_49_CSMS")
+@pytest.mark.octt("TC_G_20_CSMS")
 async def test_a_problem_is_an_error_until_it_is_over(store: Store, calling: CallingStation) -> None:
     lock = ("ConnectorPlugRetentionLock", "Problem")
     place = {"id": 1, "connectorId": 2}
@@ -62,6 +62,7 @@ async def test_a_problem_is_an_error_until_it_is_over(store: Store, calling: Cal
     assert [one.kind for one in told] == ["error_raised", "error_resolved"]
 
 
+@pytest.mark.octt("TC_N_49_CSMS")
 async def test_an_alarm_ends_when_it_is_cleared(store: Store, calling: CallingStation) -> None:
     alarm = {"trigger": "Alerting", "variableMonitoringId": 9, "eventNotificationType": "CustomMonitor"}
     await tell(calling, seen("FanControl", "Temperature", "91", {"id": 2}, **alarm))

@@ -113,7 +113,7 @@ async def close_zombies(runtime: Runtime) -> None:
     await job.run(runtime)
 
 
-@pytest.mark.octt("TC_E_01_CSMS", "TC_E_02_CSMS", "TC_E_04_CSMS", "TC_E_07_CSMS")
+@pytest.mark.octt("TC_C_08_CSMS", "TC_E_03_CSMS")
 async def test_a_charge_from_the_cable_to_its_end(
     store: Store, calling: CallingStation, clock: FixedClock, api: httpx.AsyncClient
 ) -> None:
@@ -167,7 +167,6 @@ async def test_a_charge_from_the_cable_to_its_end(
     assert [round(point["energy_wh"]) for point in curve["points"]] == [0, 3000, 4000]
 
 
-@pytest.mark.octt("TC_E_39_CSMS")
 @pytest.mark.robustness(33)
 async def test_every_event_may_come_twice(
     store: Store, calling: CallingStation, clock: FixedClock, station: Station
@@ -295,7 +294,6 @@ class TestOrder:
 
 
 @pytest.mark.robustness(35)
-@pytest.mark.octt("TC_E_40_CSMS", "TC_C_30_CSMS")
 async def test_what_happened_offline_has_the_station_s_time(
     store: Store, calling: CallingStation, clock: FixedClock
 ) -> None:
@@ -312,7 +310,7 @@ async def test_what_happened_offline_has_the_station_s_time(
 
 
 class TestTokens:
-    @pytest.mark.octt("TC_C_06_CSMS")
+    @pytest.mark.octt("TC_C_20_CSMS")
     async def test_an_unknown_one_is_told_so_and_the_charge_is_kept(
         self, store: Store, calling: CallingStation, clock: FixedClock
     ) -> None:

@@ -13,7 +13,7 @@ from csms.station.display_messages.rules import (
     read_message,
     refusal,
 )
-from csms.station.display_messages.service import add_told, find, note_told, settle
+from csms.station.display_messages.service import add_told, content_of, find, note_told, settle
 from csms.store import Fact, Work
 
 TOLD = "display_messages_told"
@@ -31,7 +31,8 @@ async def set_answered(work: Work, station: ConnectedStation, request: Payload, 
         if is_taken:
             add_told(work, station, message, "a raw command")
     elif is_taken:
-        settle(work, row, DisplayMessageState.INSTALLED, station_word=word, reason=None)
+        content = {} if row.state is DisplayMessageState.REQUESTED else content_of(message)
+        settle(work, row, DisplayMessageState.INSTALLED, station_word=word, reason=None, **content)
     elif row.state is DisplayMessageState.REQUESTED:
         settle(work, row, DisplayMessageState.REFUSED, station_word=word, reason=refusal(word))
 

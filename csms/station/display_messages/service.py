@@ -170,9 +170,22 @@ async def find(work: Work, station: ConnectedStation, number: int) -> DisplayMes
     return (await work.session.exec(query)).first()
 
 
-def settle(work: Work, row: DisplayMessage, state: DisplayMessageState, **columns: str | int | None) -> None:
+def settle(work: Work, row: DisplayMessage, state: DisplayMessageState, **columns: object) -> None:
     """Note what has become of a message."""
     work.change(DisplayMessage, row.id, state=state, state_at=work.now, **columns)
+
+
+def content_of(message: Message) -> dict[str, object]:
+    """What a message says, as columns."""
+    return {
+        "priority": message.priority,
+        "shown_while": message.shown_while,
+        "shown_from": message.shown_from,
+        "shown_until": message.shown_until,
+        "transaction_id": message.transaction_id,
+        "charge_point_number": message.charge_point_number,
+        "texts": message.texts,
+    }
 
 
 def add_told(work: Work, station: ConnectedStation, told: Message, by: str, told_in: int | None = None) -> None:
@@ -182,13 +195,7 @@ def add_told(work: Work, station: ConnectedStation, told: Message, by: str, told
         organisation_id=station.organisation_id,
         station_id=station.id,
         number=told.number,
-        priority=told.priority,
-        shown_while=told.shown_while,
-        shown_from=told.shown_from,
-        shown_until=told.shown_until,
-        transaction_id=told.transaction_id,
-        charge_point_number=told.charge_point_number,
-        texts=told.texts,
+        **content_of(told),
         state=DisplayMessageState.INSTALLED,
         state_at=work.now,
         created_at=work.now,

@@ -17,6 +17,8 @@ def _planned(request: Payload, answer: Payload) -> Words:
     told = f"The vehicle at {place_of(request)} told how it will charge"
     if status_of(answer) == "Accepted":
         return Words(f"{told}.")
+    if within(answer, "statusInfo").get("reasonCode") == "ValueTooHigh":
+        return Words(f"{told}; that is more than it may, and was rejected.", Level.WARNING)
     return Words(f"{told}, but it cannot be read.", Level.WARNING, None, "Look at the raw frame.")
 
 

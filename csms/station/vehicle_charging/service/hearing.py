@@ -126,9 +126,9 @@ async def _store(work: Work, station: ConnectedStation, number: int, columns: di
 
 
 async def schedule_heard(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
-    """NotifyEVChargingSchedule (K16): kept and compared with the limits; a plan that exceeds them is answered anew.
+    """NotifyEVChargingSchedule (K15.FR.11 to FR.13): kept and compared with the limits.
 
-    The answer says that it was understood, not that it is approved (2.0.1, NotifyEVChargingScheduleResponse).
+    A plan that exceeds them is rejected, and limits are sent anew where that is switched on.
     """
     number, told = _number(payload), payload.get("chargingSchedule")
     schedule = read_schedule(told)
@@ -149,6 +149,8 @@ async def schedule_heard(work: Work, station: ConnectedStation, payload: Payload
     if exceeds and has_room and await plans_for_vehicles(work, station.organisation_id):
         columns |= {"plan_state": PlanState.DUE, "plan_due_at": work.now, "plan_reason": None}
     await _store(work, station, number, columns)
+    if exceeds:
+        return {"status": "Rejected", "statusInfo": {"reasonCode": "ValueTooHigh"}}
     return {"status": "Accepted"}
 
 
