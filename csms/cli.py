@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -260,25 +261,53 @@ def user_create(
 
 
 @app.command()
-def backup(target: Annotated[Path, typer.Argument(help="The archive to write, as in backup.tar.gz")]) -> None:
-    """Write database and secret key into one archive; safe while the system runs."""
+def backup(
+    target: Annotated[Path, typer.Argument(help="The archive to write, as in backup.tar.gz")],
+    without_files: Annotated[
+        bool, typer.Option("--without-files", help="Leave out CSMS_DATA_DIR/files; copy that folder afterwards.")
+    ] = False,
+    without_keys: Annotated[
+        bool, typer.Option("--without-keys", help="Leave out secret.key and CSMS_CA_KEY_FILE; keep them elsewhere.")
+    ] = False,
+) -> None:
+    """Write database, files and keys into one archive; safe while the system runs. Exit code 3: files are lost."""
     from csms.platform.operations.backup import backup as write_backup
 
     settings = _settings()
-    write_backup(settings, target)
-    out.print(f"Wrote {target}. It holds secrets: keep it where only you read it.", markup=False)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # an end that still cleans up
+    saved = write_backup(settings, target, with_files=not without_files, with_keys=not without_keys, tell=_tell)
+    _tell(f"Wrote {target}, {saved.size_text}. It holds secrets: keep it where only you read it.")
+    if not saved.manifest.has_secret_key:
+        _tell("The secret key is not in it: keep it elsewhere; without it stations cannot log in after a restore.")
+    if without_files:
+        _tell(f"Files are not in it: copy {settings.data_dir}/files now, not before.")
+    if saved.faults:
+        for fault in saved.faults:
+            typer.echo(f"csms: {fault}", err=True)
+        raise SystemExit(3)
 
 
 @app.command()
 def restore(
     source: Annotated[Path, typer.Argument(help="An archive of `csms backup`")],
-    force: Annotated[bool, typer.Option(help="Overwrite the database that is there.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite the database, keys and files that are there.")] = False,
 ) -> None:
     """Bring a backup back; stop the system first."""
     from csms.platform.operations.backup import restore as read_backup
 
-    read_backup(_settings(), source, force=force)
-    out.print("Restored. Start with `csms run`.")
+    settings = _settings()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    done = read_backup(settings, source, force=force, tell=_tell)
+    _tell(f"Restored: {done.text}.")
+    for line in done.to_set:
+        _tell(f"Set {line}")
+    if done.missing:
+        _tell(f"{done.missing} files that the database names are not in {settings.data_dir}/files: copy them there.")
+    _tell("Start with `csms run`.")
+
+
+def _tell(line: str) -> None:
+    out.print(line, markup=False)
 
 
 @bench_app.command("broker")

@@ -28,7 +28,7 @@ def durable_postgres() -> Iterator[PostgresServer]:
 @contextmanager
 def installed(folder: Path, database_url: str) -> Iterator[Installation]:
     """An installation that is killed at the end, whatever happened."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     installation = Installation.at(folder, database_url)
     try:
         yield installation

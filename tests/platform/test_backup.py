@@ -189,7 +189,7 @@ def test_backup_of_nothing_says_so_and_makes_no_file(tmp_path: Path) -> None:
 def test_missing_programs_of_postgresql_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     settings = Settings.model_validate({"database_url": "postgresql://u:hunter2@127.0.0.1:1/x", "data_dir": tmp_path})
-    with pytest.raises(Unavailable, match="pg_dump is not installed"):
+    with pytest.raises(Unavailable, match="psql is not installed"):
         backup(settings, tmp_path / "backup.tar.gz")
 
 
