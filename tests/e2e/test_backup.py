@@ -146,7 +146,7 @@ async def test_a_running_system_comes_back_on_an_empty_machine(machines: Machine
             await add_image(api, "2.0", LARGE)
             said = await old.csms("backup", str(archive))
             await add_image(api, "later", b"after the backup")
-    assert "2 files 2.9 MiB" in said
+    assert "2 files have 2.9 MiB" in said
     assert "It holds secrets" in said
     assert archive.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in archive.parent.iterdir()) == ["night.tar.gz"]

@@ -250,6 +250,6 @@ class _Saving:
 def _plan(manifest: Manifest, target: Path) -> str:
     what = f"The database has {size_text(manifest.database_bytes)}"
     if manifest.files is not None:
-        files = f"{manifest.files} file{'' if manifest.files == 1 else 's'}"
+        files = "1 file has" if manifest.files == 1 else f"{manifest.files} files have"
         what += f", {files} {size_text(manifest.files_bytes)}"
     return f"{what}; {size_text(free_bytes(target.parent))} are free for the archive."
