@@ -162,6 +162,9 @@ async def test_a_running_system_comes_back_on_an_empty_machine(machines: Machine
             assert len(await images(api)) == 3
         assert await may_log_in(installation, PASSWORD)
         assert not await may_log_in(installation, "another of twenty ch")
+        assert "stop the system first" in await new.csms("restore", str(archive), "--force", code=1)
+        async with client(installation) as api:
+            assert len(await images(api)) == 3
 
 
 @pytest.fixture

@@ -223,6 +223,14 @@ def pack(path: Path, members: dict[str, bytes], *, is_summed: bool = False) -> P
     return path
 
 
+def is_refused(settings: Settings, archive: Path) -> bool:
+    try:
+        restore(settings, archive)
+    except Invalid:
+        return True
+    return False
+
+
 def nothing_is_in(settings: Settings) -> bool:
     return not [path for path in settings.data_dir.rglob("*") if path.is_file()]
 
@@ -241,7 +249,7 @@ async def test_a_part_of_a_backup_is_no_backup(
     foreign = {name: data for name, data in members.items() if name != "SHA256SUMS"} | {"files/../x": b"x"}
     cases = {
         "cut": packed[: len(packed) // 2],
-        "cut in its sums": packed[:-150],
+        "cut at its end": packed[:-1],
         "flipped": packed[:-2000] + bytes([packed[-2000] ^ 1]) + packed[-1999:],
         "no sums": pack(tmp_path / "1", {name: members[name] for name in list(members)[:-1]}).read_bytes(),
         "damaged": pack(tmp_path / "2", damaged).read_bytes(),
@@ -251,8 +259,7 @@ async def test_a_part_of_a_backup_is_no_backup(
     }
     for name, content in cases.items():
         (tmp_path / "case").write_bytes(content)
-        with pytest.raises(Invalid):
-            restore(elsewhere, tmp_path / "case")
+        assert is_refused(elsewhere, tmp_path / "case"), name
         assert nothing_is_in(elsewhere), name
     restore(elsewhere, pack(tmp_path / "plain.tar", members))  # as a tar it is the same backup
     assert set(files_in(elsewhere)) == named(key)

@@ -211,6 +211,16 @@ def reading(source: Path) -> Iterator[Member]:
             if content is None:
                 raise Invalid(f"{source} is no backup of this system: it holds {found.name!r}")
             yield Member(found.name, content)
+        _read_out(archive, source)
+
+
+def _read_out(archive: tarfile.TarFile, source: Path) -> None:
+    """To the very end, where gzip has its own checksum of everything."""
+    try:
+        while archive.fileobj is not None and archive.fileobj.read(CHUNK_BYTES):
+            pass
+    except _BROKEN as error:
+        raise Invalid(f"{source} is damaged or not whole: {error}") from error
 
 
 def _next(archive: tarfile.TarFile, source: Path) -> tarfile.TarInfo | None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from csms.platform.operations.backup.scratch import check_room, keep
 _ERROR_CHARS_MAX: Final = 2000
 _FILES: Final = "SELECT key, size_bytes, sha256 FROM stored_file ORDER BY id"
 _END: Final = "-- that was all --"
+_PATIENCE_S: Final = 5.0
+"""A connection that was just closed may be seen a moment longer."""
+_OTHERS: Final = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
 _OLD_SCHEMA: Final = "csms_before_restore"
 
 
@@ -53,6 +60,9 @@ class Database(Protocol):
 
     def refuse_if_taken(self) -> None:
         """Raises Conflict where something is there already."""
+
+    def refuse_if_used(self) -> None:
+        """Raises Conflict where somebody works with what is there."""
 
     def check(self, copy: Path) -> None:
         """Raises Invalid for a damaged copy."""
@@ -93,6 +103,19 @@ class SqliteDatabase:
     def refuse_if_taken(self) -> None:
         if self._path.exists():
             raise Conflict(f"there is a database at {self._path}; move it away, or use --force to overwrite it")
+
+    def refuse_if_used(self) -> None:
+        if not self._path.exists():
+            return
+        try:
+            with closing(sqlite3.connect(self._path, timeout=_PATIENCE_S, isolation_level=None)) as alone:
+                alone.execute("PRAGMA locking_mode = EXCLUSIVE")  # nobody else may even have it open
+                alone.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise Conflict(f"{self._path} is in use: stop the system first") from error
+        except sqlite3.DatabaseError:
+            return  # damaged: a reason to restore
 
     def check(self, copy: Path) -> None:
         try:
@@ -167,6 +190,17 @@ class PostgresDatabase:
             raise Conflict(
                 f"the database {self._url.database} is not empty; use an empty one, or --force to overwrite it"
             )
+
+    def refuse_if_used(self) -> None:
+        if not self._is_taken():
+            return
+        until = time.monotonic() + _PATIENCE_S
+        while (others := _run("psql", ["-XtAc", _OTHERS], self._url).strip()) != "0":
+            if time.monotonic() > until:
+                raise Conflict(
+                    f"the database {self._url.database} is in use by {others} connections: stop the system first"
+                )
+            time.sleep(_PATIENCE_S / 25)
 
     def _is_taken(self) -> bool:
         count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"

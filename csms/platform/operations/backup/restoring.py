@@ -1,6 +1,7 @@
 """P6: bringing a backup back. Everything is unpacked and checked beside its place before anything is put there."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def restore(
             manifest = restoring.unpack(source)
             to_set = restoring.install(manifest)
         return Restored(manifest, _missing(settings, database), to_set)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise Unavailable(f"the backup was not restored: {error}") from error
 
 
@@ -149,6 +150,7 @@ class _Restoring:
         if not self._force:
             self._refuse_key(manifest)
             self._database.refuse_if_taken()
+        self._database.refuse_if_used()
         self._check_room(manifest)
 
     def _refuse_key(self, manifest: Manifest) -> None:

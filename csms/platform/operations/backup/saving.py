@@ -7,6 +7,7 @@ is copied; a file that had gone by then must be gone from the next state too, or
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def backup(
             with _state(database, held) as snapshot:
                 saving.copy(database.member, snapshot)
             return saving.write(target)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise Unavailable(f"no backup was written: {error}") from error
 
 
