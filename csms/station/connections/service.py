@@ -22,7 +22,7 @@ from csms.station.connections.rules import (
     Span,
     availability,
 )
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.store import Fact, Work
 
 REFUSED_ROWS_PER_MINUTE_MAX = 120
@@ -111,28 +111,14 @@ def _open(work: Work, station: Station, opening: NodeOpening, node: str) -> None
 
 
 def opened(station: Station, protocol: str) -> Fact:
-    return Fact(
-        kind="station_connected",
-        organisation_id=station.organisation_id,
-        station_id=station.id,
-        station=station.identity,
-        data={"protocol": protocol},
-    )
+    return fact_about(station, "station_connected", {"protocol": protocol})
 
 
 def request_disconnect(work: Work, station: Station) -> None:
     """Ask the node that holds the station's socket to close it. Raises Conflict for one that is not connected."""
     if not station.is_online:
         raise Conflict("the station is not connected")
-    work.emit(
-        Fact(
-            kind=DISCONNECT_REQUESTED,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"by": work.actor.name},
-        )
-    )
+    work.emit(fact_about(station, DISCONNECT_REQUESTED, {"by": work.actor.name}))
 
 
 async def record_closed(work: Work, closings: Iterable[NodeClosing]) -> None:
@@ -265,13 +251,7 @@ async def _last_seen_at(work: Work, remote_address: str) -> Station | None:
 
 
 def _noticed(station: Station, kind: str, reason: str, remote_address: str) -> Fact:
-    return Fact(
-        kind="security_event",
-        organisation_id=station.organisation_id,
-        station_id=station.id,
-        station=station.identity,
-        data={"type": kind, "reason": reason, "remote_address": remote_address},
-    )
+    return fact_about(station, "security_event", {"type": kind, "reason": reason, "remote_address": remote_address})
 
 
 async def node_is_alive(work: Work, name: str, *, started_at: datetime | None = None) -> None:

@@ -9,7 +9,8 @@ from csms.routing import Answered, ConnectedStation, Payload, Route
 from csms.station.der_controls.model import DerAlarm
 from csms.station.der_controls.rules import ControlState, read_set, refusal, reported
 from csms.station.der_controls.service import add_told, cleared, find, note_report, settle, supersede
-from csms.store import Fact, Work
+from csms.station.information import fact_about
+from csms.store import Work
 
 TOLD = "der_controls_told"
 """The fact that a report of all controls is whole."""
@@ -101,28 +102,12 @@ async def alarm(work: Work, station: ConnectedStation, payload: Payload) -> Payl
         info=info,
     )
     data = {"control_type": str(payload.get("controlType"))[:40], "fault": fault, "has_ended": has_ended}
-    work.emit(
-        Fact(
-            kind="der_alarm",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=data,
-        )
-    )
+    work.emit(fact_about(station, "der_alarm", data))
     return {}
 
 
 def _tell(work: Work, station: ConnectedStation, request_id: int) -> None:
-    work.emit(
-        Fact(
-            kind=TOLD,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"request_id": request_id},
-        )
-    )
+    work.emit(fact_about(station, TOLD, {"request_id": request_id}))
 
 
 ROUTES = (

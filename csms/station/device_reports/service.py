@@ -23,7 +23,7 @@ from csms.station.device_reports.rules import (
     part_number,
     request_number,
 )
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.store import Fact, Work
 
 log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ def note_part(work: Work, station: ConnectedStation, topic: Topic, action: str, 
 
     work.after_commit(remember)
     if must_tell:
-        _tell(work, station, topic)
+        work.emit(fact_about(station, FACTS[topic]))
 
 
 def note_answer(
@@ -91,7 +91,7 @@ def note_answer(
 ) -> None:
     """Keep what a station answered to a call of ours; the fact follows at once."""
     _note(work, station, topic, action, request=request, answer=answer)
-    _tell(work, station, topic)
+    work.emit(fact_about(station, FACTS[topic]))
 
 
 async def note_report_answer(
@@ -148,17 +148,6 @@ def _note(
         at=work.now,
         request=redacted(action, request),
         answer=None if answer is None else redacted(action, answer),
-    )
-
-
-def _tell(work: Work, station: ConnectedStation, topic: Topic) -> None:
-    work.emit(
-        Fact(
-            kind=FACTS[topic],
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-        )
     )
 
 

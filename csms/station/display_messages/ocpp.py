@@ -14,7 +14,8 @@ from csms.station.display_messages.rules import (
     refusal,
 )
 from csms.station.display_messages.service import add_told, content_of, find, note_told, settle
-from csms.store import Fact, Work
+from csms.station.information import fact_about
+from csms.store import Work
 
 TOLD = "display_messages_told"
 """The fact that a report of all messages is whole."""
@@ -80,15 +81,7 @@ async def notify_display_messages(work: Work, station: ConnectedStation, payload
 
 
 def _tell(work: Work, station: ConnectedStation, request_id: int) -> None:
-    work.emit(
-        Fact(
-            kind=TOLD,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"request_id": request_id},
-        )
-    )
+    work.emit(fact_about(station, TOLD, {"request_id": request_id}))
 
 
 ROUTES = (Route(VERSIONS_2, "NotifyDisplayMessages", notify_display_messages),)

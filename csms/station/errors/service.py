@@ -25,9 +25,9 @@ from csms.station.errors.rules import (
     severity_of,
     worse,
 )
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.maintenance_windows import Span, Windows, active_at, covering, spans_since
-from csms.store import Fact, Work
+from csms.store import Work
 
 INFO_CHARS_MAX = 255
 OFFLINE_ROWS = 200
@@ -199,24 +199,17 @@ def _tell(
     source: Source = Source.HARDWARE,
     **more: object,
 ) -> None:
-    work.emit(
-        Fact(
-            kind=kind,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={
-                "error_id": str(error.id),
-                "charge_point": number,
-                "connector": error.connector,
-                "source": source.value,
-                "code": error.code,
-                "vendor_code": error.vendor_code,
-                "severity": error.severity.value,
-                **more,
-            },
-        )
-    )
+    data = {
+        "error_id": str(error.id),
+        "charge_point": number,
+        "connector": error.connector,
+        "source": source.value,
+        "code": error.code,
+        "vendor_code": error.vendor_code,
+        "severity": error.severity.value,
+        **more,
+    }
+    work.emit(fact_about(station, kind, data))
 
 
 async def window_of(work: Work, error: StationError) -> Span | None:

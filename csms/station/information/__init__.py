@@ -22,6 +22,7 @@ from csms.station.information.rules import are_coordinates, is_identity, key_dig
 from csms.station.information.service import (
     check_identity,
     create_unregistered,
+    fact_about,
     find_station,
     get_station,
     set_password_hashes,
@@ -43,6 +44,7 @@ __all__ = [
     "check_identity",
     "check_password",
     "create_unregistered",
+    "fact_about",
     "find_station",
     "get_station",
     "hashes_for",

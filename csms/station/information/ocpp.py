@@ -6,7 +6,8 @@ from csms.ocpp import timestamps
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import ConnectedStation, Payload, Registration, Route
 from csms.station.information.model import Station
-from csms.store import Fact, Work
+from csms.station.information.service import fact_about
+from csms.store import Work
 
 REASON_CHARS_MAX = 40
 PENDING_INTERVAL_S = 60
@@ -53,15 +54,8 @@ async def boot_notification_2(work: Work, station: ConnectedStation, payload: Pa
 def _note_boot(work: Work, station: ConnectedStation, facts: dict[str, Any], reason: str | None) -> None:
     """Store it whatever the registration is: an operator sees what waits to be accepted."""
     work.change(Station, station.id, **facts, boot_reason=reason, last_boot_at=work.now)
-    work.emit(
-        Fact(
-            kind="station_booted",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={name: facts[name] for name in ("vendor", "model", "firmware_version")} | {"reason": reason},
-        )
-    )
+    data = {name: facts[name] for name in ("vendor", "model", "firmware_version")} | {"reason": reason}
+    work.emit(fact_about(station, "station_booted", data))
 
 
 def _clock(work: Work, station: ConnectedStation) -> Payload:

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from csms.exceptions import Conflict, Invalid, NotFound
 from csms.platform.organisations import default_organisation
-from csms.routing import Registration
+from csms.routing import ConnectedStation, Registration
 from csms.station.information.model import Station
 from csms.station.information.rules import (
     PROFILES_WITH_PASSWORD,
@@ -48,7 +48,7 @@ async def register_station(work: Work, station: Station) -> Station:
         raise Conflict(f"the identity «{station.identity}» is taken; choose another or change that station")
     work.session.add(station)
     await work.session.flush()
-    _tell(work, station, "station_registered", {"registration": station.registration.value})
+    work.emit(fact_about(station, "station_registered", {"registration": station.registration.value}))
     return station
 
 
@@ -108,7 +108,7 @@ def change_station(work: Work, station: Station, values: Mapping[str, Any]) -> N
     if "security_profile" in values:
         check_identity(station.identity, station.security_profile)
         _check_login(station)
-    _tell(work, station, "station_changed", {"changed": sorted(values)})
+    work.emit(fact_about(station, "station_changed", {"changed": sorted(values)}))
 
 
 def check_place(latitude: float | None, longitude: float | None) -> None:
@@ -130,32 +130,31 @@ def set_registration(work: Work, station: Station, registration: Registration) -
     if registration is Registration.ACCEPTED:
         _check_login(station)
     station.registration = registration
-    _tell(work, station, "station_changed", {"changed": ["registration"], "registration": registration.value})
+    work.emit(fact_about(station, "station_changed", {"changed": ["registration"], "registration": registration.value}))
 
 
 def set_password_hashes(work: Work, station: Station, hashes: list[str] | None) -> None:
     """Put these in place of the station's hashes: the old password stops at once. None: no password any more."""
     station.password_hashes = hashes
     _check_login(station)
-    _tell(work, station, "station_changed", {"changed": ["password"]})
+    work.emit(fact_about(station, "station_changed", {"changed": ["password"]}))
 
 
 async def delete_station(work: Work, station: Station) -> None:
     """Remove the station. Raises Conflict while it is online: it would only come back."""
     if station.is_online:
         raise Conflict(f"«{station.identity}» is online; reject its registration or disconnect it first")
-    _tell(work, station, "station_changed", {"changed": ["deleted"]})
-    _tell(work, station, "station_deleted", {})
+    work.emit(fact_about(station, "station_changed", {"changed": ["deleted"]}))
+    work.emit(fact_about(station, "station_deleted"))
     await work.session.delete(station)
 
 
-def _tell(work: Work, station: Station, kind: str, data: dict[str, Any]) -> None:
-    work.emit(
-        Fact(
-            kind=kind,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=data,
-        )
+def fact_about(station: Station | ConnectedStation, kind: str, data: dict[str, Any] | None = None) -> Fact:
+    """Something that happened to a station, for `work.emit`."""
+    return Fact(
+        kind=kind,
+        organisation_id=station.organisation_id,
+        station_id=station.id,
+        station=station.identity,
+        data=data or {},
     )

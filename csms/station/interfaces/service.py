@@ -6,9 +6,9 @@ from sqlmodel import col, delete, select
 
 from csms.exceptions import Conflict
 from csms.routing import Registration
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.interfaces.model import FED, InterfaceKind, StationInterface
-from csms.store import Fact, Work
+from csms.store import Work
 
 
 def published_on(kind: InterfaceKind) -> tuple[Any, ...]:
@@ -51,15 +51,7 @@ async def switch_interface(work: Work, station: Station, kind: InterfaceKind, *,
     else:
         await work.session.delete(active)
     await work.session.flush()
-    work.emit(
-        Fact(
-            kind="interface_switched",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"interface": kind.value, "is_on": is_on},
-        )
-    )
+    work.emit(fact_about(station, "interface_switched", {"interface": kind.value, "is_on": is_on}))
 
 
 async def forget_station(work: Work, station_id: int) -> None:

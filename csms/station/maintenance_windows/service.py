@@ -11,11 +11,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 from csms.exceptions import Conflict, Invalid, NotFound
 from csms.routing import ConnectedStation
 from csms.station.charge_points import get_charge_point
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.maintenance_windows.model import MaintenanceWindow
 from csms.station.maintenance_windows.rules import Span, WindowState, covering
 from csms.station.operational_management import has_active_package
-from csms.store import Fact, Work
+from csms.store import Work
 
 CLOCK_SKEW_S = 60
 """A start so little in the past is the caller's clock and means now."""
@@ -236,18 +236,11 @@ def _check_end(earliest: datetime, ends_at: datetime, *, since: datetime | None 
 
 
 def _tell(work: Work, station: Station, window: MaintenanceWindow, kind: str) -> None:
-    work.emit(
-        Fact(
-            kind=kind,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={
-                "maintenance_window_id": str(window.id),
-                "charge_point_number": window.charge_point_number,
-                "starts_at": window.starts_at.isoformat(),
-                "ends_at": window.ends_at.isoformat(),
-                "state": window.state_at(work.now).value,
-            },
-        )
-    )
+    data = {
+        "maintenance_window_id": str(window.id),
+        "charge_point_number": window.charge_point_number,
+        "starts_at": window.starts_at.isoformat(),
+        "ends_at": window.ends_at.isoformat(),
+        "state": window.state_at(work.now).value,
+    }
+    work.emit(fact_about(station, kind, data))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlmodel import col, delete, select
 
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.operational_management.model import ActivePackage, PackageSwitch, ServicePackage
-from csms.store import Fact, Work
+from csms.store import Work
 
 
 async def has_active_package(work: Work, station_id: int) -> bool:
@@ -51,15 +51,7 @@ async def switch_package(work: Work, station: Station, package: ServicePackage, 
         )
     )
     await work.session.flush()
-    work.emit(
-        Fact(
-            kind="service_package_switched",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"package": package.value, "is_on": is_on},
-        )
-    )
+    work.emit(fact_about(station, "service_package_switched", {"package": package.value, "is_on": is_on}))
 
 
 async def forget_station(work: Work, station_id: int) -> None:

@@ -12,7 +12,7 @@ from csms.ocpp import timestamps
 from csms.outbox import Event
 from csms.routing import ConnectedStation, Payload
 from csms.station.errors import Severity, raise_noticed
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.security_events.model import EventSource, SecurityEvent
 from csms.station.security_events.rules import (
     ALARMING,
@@ -27,7 +27,7 @@ from csms.station.security_events.rules import (
     is_critical,
     meaning_of,
 )
-from csms.store import Fact, Work
+from csms.store import Work
 
 FACT = "security_event"
 
@@ -117,15 +117,7 @@ def _insert(
     )
     if critical:
         data = {"event_id": str(event_id), "type": kind, "source": source.value}
-        work.emit(
-            Fact(
-                kind=FACT,
-                organisation_id=station.organisation_id,
-                station_id=station.id,
-                station=station.identity,
-                data=data,
-            )
-        )
+        work.emit(fact_about(station, FACT, data))
     return event_id
 
 

@@ -14,7 +14,7 @@ from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
 from csms.station.certificates import StationCertificate
 from csms.station.commands import Command, CommandOutcome, send, version_of
-from csms.station.information import Station, get_station
+from csms.station.information import Station, fact_about, get_station
 from csms.station.network_profiles import (
     Link,
     priority_in,
@@ -35,7 +35,7 @@ from csms.station.security_profiles.rules import (
     profile_in,
     profile_request_16,
 )
-from csms.store import Fact, Work
+from csms.store import Work
 from csms.trust import trusted_roots
 
 SLOTS = range(1, 21)
@@ -191,15 +191,7 @@ async def finish(work: Work, station_id: int, profile: int) -> None:
             f"it came with security profile {profile}",
         )
     for kind in ("station_changed", "security_profile_raised"):
-        work.emit(
-            Fact(
-                kind=kind,
-                organisation_id=station.organisation_id,
-                station_id=station.id,
-                station=station.identity,
-                data={"changed": ["security_profile"], "from": old, "to": profile},
-            )
-        )
+        work.emit(fact_about(station, kind, {"changed": ["security_profile"], "from": old, "to": profile}))
 
 
 # --- the whole upgrade --------------------------------------------------------------------------------------------

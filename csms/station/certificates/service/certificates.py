@@ -28,8 +28,8 @@ from csms.station.certificates.rules.installed import (
 )
 from csms.station.certificates.rules.requests import SIGNING_USES, CertificateUse, RequestState
 from csms.station.connections import request_disconnect
-from csms.station.information import Station
-from csms.store import Fact, Work
+from csms.station.information import Station, fact_about
+from csms.store import Work
 
 ROWS_READ_MAX: Final = 1000
 WITH_CERTIFICATE: Final = 3
@@ -99,7 +99,8 @@ async def signed_answered(work: Work, station: ConnectedStation, request: Payloa
     else:
         work.change(StationCertificate, row.id, installed_at=work.now, last_seen_at=work.now, removed_at=None)
         await _end_request(work, row, RequestState.INSTALLED, None)
-    _tell(work, station, "certificate_installed", {"kind": kind.value, "fingerprint": fingerprint_of(certificate)})
+    data = {"kind": kind.value, "fingerprint": fingerprint_of(certificate)}
+    work.emit(fact_about(station, "certificate_installed", data))
 
 
 async def _end_request(work: Work, certificate: StationCertificate, state: RequestState, reason: str | None) -> None:
@@ -138,7 +139,8 @@ async def install_answered(work: Work, station: ConnectedStation, request: Paylo
         _insert_known(work, station, kind, certificate)
     else:
         _seen_again(work, row)
-    _tell(work, station, "certificate_installed", {"kind": kind.value, "fingerprint": fingerprint_of(certificate)})
+    data = {"kind": kind.value, "fingerprint": fingerprint_of(certificate)}
+    work.emit(fact_about(station, "certificate_installed", data))
 
 
 async def delete_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
@@ -151,7 +153,8 @@ async def delete_answered(work: Work, station: ConnectedStation, request: Payloa
     for row in await _rows_of(work, station):
         if row.removed_at is None and _is_named(row, data):
             work.change(StationCertificate, row.id, removed_at=work.now, removed_because=reason)
-            _tell(work, station, "certificate_removed", {"kind": row.kind.value, "fingerprint": row.fingerprint})
+            gone = {"kind": row.kind.value, "fingerprint": row.fingerprint}
+            work.emit(fact_about(station, "certificate_removed", gone))
 
 
 async def listed_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
@@ -280,18 +283,6 @@ async def _rows_of(work: Work, station: ConnectedStation) -> Sequence[StationCer
     return (await work.session.exec(query)).all()
 
 
-def _tell(work: Work, station: ConnectedStation | Station, kind: str, data: dict[str, Any]) -> None:
-    work.emit(
-        Fact(
-            kind=kind,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=data,
-        )
-    )
-
-
 # --- for the API ------------------------------------------------------------------------------------------------------
 
 
@@ -338,7 +329,7 @@ def revoke(work: Work, station: Station, certificate: StationCertificate, reason
         raise Conflict(f"it was revoked on {certificate.revoked_at:%Y-%m-%d} by {certificate.revoked_by}")
     certificate.revoked_at, certificate.revoked_by = work.now, work.actor.name
     certificate.revoked_because = reason
-    _tell(work, station, "certificate_revoked", {"fingerprint": certificate.fingerprint, "reason": reason})
+    work.emit(fact_about(station, "certificate_revoked", {"fingerprint": certificate.fingerprint, "reason": reason}))
     is_login = certificate.kind is CertificateKind.STATION and station.security_profile == WITH_CERTIFICATE
     if is_login and station.is_online:
         request_disconnect(work, station)

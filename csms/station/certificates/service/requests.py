@@ -32,8 +32,8 @@ from csms.station.certificates.rules.requests import (
 )
 from csms.station.certificates.service.certificates import note_issued
 from csms.station.certificates.service.policies import policy_of
-from csms.station.information import Station
-from csms.store import Fact, Work, unscoped
+from csms.station.information import Station, fact_about
+from csms.store import Work, unscoped
 
 CHAIN_CHARS_MAX: Final = 10_000
 """CertificateSigned takes no more."""
@@ -209,15 +209,7 @@ def _insert(
         ended_at=work.now if is_over else None,
     )
     data = {"request_id": str(request_id), "use": use.value, "state": verdict.state.value, "reason": verdict.reason}
-    work.emit(
-        Fact(
-            kind="certificate_requested",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=data,
-        )
-    )
+    work.emit(fact_about(station, "certificate_requested", data))
 
 
 # --- decisions ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from csms.station.certificates.service.certificates import version_of
 from csms.station.commands import send
 from csms.station.connections import server_certificates
 from csms.station.errors import Severity, noticed_stations, raise_noticed, resolve_noticed
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.store import Fact, Work
 
 log = structlog.get_logger(__name__)
@@ -128,20 +128,13 @@ async def _warn_of(work: Work, row: StationCertificate, station: Station, warn_d
     text = words_of(row.subject or f"certificate {row.serial_number}", row.not_after, work.now)
     severity = Severity.ERROR if is_urgent(warn_days, step) else Severity.WARNING
     await raise_noticed(work, station, EXPIRING, severity=severity, info=text)
-    work.emit(
-        Fact(
-            kind="certificate_expiring",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={
-                "what": row.kind.value,
-                "certificate_id": str(row.id),
-                "text": text,
-                "not_after": row.not_after.isoformat(),
-            },
-        )
-    )
+    data = {
+        "what": row.kind.value,
+        "certificate_id": str(row.id),
+        "text": text,
+        "not_after": row.not_after.isoformat(),
+    }
+    work.emit(fact_about(station, "certificate_expiring", data))
 
 
 async def _clear(work: Work) -> None:

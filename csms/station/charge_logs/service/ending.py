@@ -24,7 +24,7 @@ from csms.station.charge_logs.rules import (
 )
 from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, newest_samples, remember, seen_events
 from csms.station.charge_logs.service.samples import Sample, new_of_charge, registers, registers_of, store_samples
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.tokens import Verdict, authorise, id_tag_info, token_key
 from csms.store import Fact, Work
 
@@ -122,15 +122,7 @@ async def is_known_elsewhere(work: Work, transaction_id: str) -> bool:
 
 def tell_foreign(work: Work, station: ConnectedStation, action: str) -> None:
     """A station that names another's transaction is broken or hostile (CVE-2026-28230)."""
-    work.emit(
-        Fact(
-            kind="security_event",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"type": "foreign_transaction", "action": action},
-        )
-    )
+    work.emit(fact_about(station, "security_event", {"type": "foreign_transaction", "action": action}))
 
 
 async def endable(work: Work, transaction: Transaction) -> Transaction | None:
@@ -235,15 +227,7 @@ async def _unmatched(
         payload=stop.payload,
     )
     data = {"unmatched_stop_id": str(stop_id), "reason": reason.value, "meter_stop_wh": stop.meter_stop_wh}
-    work.emit(
-        Fact(
-            kind="stop_unmatched",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=data,
-        )
-    )
+    work.emit(fact_about(station, "stop_unmatched", data))
     return answer
 
 

@@ -15,8 +15,9 @@ from csms.station.charge_logs.rules import CLOCK_SET, Flag, Moment, Register, Ta
 from csms.station.charge_logs.service.ending import UNKNOWN_REASON, close, estimated_end
 from csms.station.charge_logs.service.memory import AGAIN, OpenTransactions, Transaction, remember
 from csms.station.charge_points import charge_point_id
+from csms.station.information import fact_about
 from csms.station.tokens import TokenKind, TokenStatus, Verdict, authorise, id_tag_info, token_key
-from csms.store import Fact, Work
+from csms.store import Work
 
 TRANSACTION_IDS: Final = 2**31 - 1
 """Transaction ids are drawn from 1 to this: some stations keep them in 31 bits."""
@@ -212,17 +213,10 @@ async def supersede(work: Work, station: ConnectedStation, older: Transaction, n
 
 def tell_started(work: Work, station: ConnectedStation, new: Transaction, verdict: Verdict | None) -> None:
     """Emit `charge_started`; without the token, which is personal."""
-    work.emit(
-        Fact(
-            kind="charge_started",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={
-                "charge_log_id": str(new.id),
-                "charge_point_number": new.charge_point_number,
-                "started_at": new.started_at.isoformat(),
-                "verdict": None if verdict is None else verdict.status.value,
-            },
-        )
-    )
+    data = {
+        "charge_log_id": str(new.id),
+        "charge_point_number": new.charge_point_number,
+        "started_at": new.started_at.isoformat(),
+        "verdict": None if verdict is None else verdict.status.value,
+    }
+    work.emit(fact_about(station, "charge_started", data))

@@ -17,8 +17,8 @@ from csms.station.charge_points.rules import (
     station_status,
     status_of,
 )
-from csms.station.information import Station, StationStatus
-from csms.store import Fact, Work
+from csms.station.information import Station, StationStatus, fact_about
+from csms.store import Work
 
 CHARGE_POINTS_MAX = 256
 """The highest number of a charge point; a station that counts on would fill the table."""
@@ -152,7 +152,7 @@ def _note_status(  # noqa: PLR0917  # the parts of one row
             "previous": known.status.value,
             "at": at.isoformat(),
         }
-        _tell(work, station, "charge_point_status", data)
+        work.emit(fact_about(station, "charge_point_status", data))
 
 
 async def set_connector_status(  # noqa: PLR0917  # what one notification says
@@ -255,12 +255,8 @@ def _set_station_status(work: Work, station: ConnectedStation, word: str, at: da
         return
     work.change(Station, station.id, status=status, status_at=at)
     work.after_commit(lambda: setattr(memory, "station_status", status))
-    _tell(
-        work,
-        station,
-        "station_status",
-        {"status": status.value, "previous": previous.value, "at": at.isoformat()},
-    )
+    data = {"status": status.value, "previous": previous.value, "at": at.isoformat()}
+    work.emit(fact_about(station, "station_status", data))
 
 
 def _station_status(status: ChargePointStatus) -> StationStatus:
@@ -270,18 +266,6 @@ def _station_status(status: ChargePointStatus) -> StationStatus:
     if status in (ChargePointStatus.UNAVAILABLE, ChargePointStatus.FAULTED):
         return StationStatus(status.value)
     return StationStatus.AVAILABLE
-
-
-def _tell(work: Work, station: ConnectedStation, kind: str, data: Payload) -> None:
-    work.emit(
-        Fact(
-            kind=kind,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=data,
-        )
-    )
 
 
 def _short(word: str) -> str:

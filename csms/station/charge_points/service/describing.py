@@ -17,8 +17,8 @@ from csms.station.charge_points.rules import (
     check,
     read_evse_id,
 )
-from csms.station.information import Station, are_coordinates
-from csms.store import Fact, Work, unscoped
+from csms.station.information import Station, are_coordinates, fact_about
+from csms.store import Work, unscoped
 
 
 async def charge_points_of(work: Work, station: Station) -> Sequence[ChargePoint]:
@@ -136,15 +136,7 @@ async def forget_station(work: Work, station_id: int) -> None:
 
 def tell_changed(work: Work, station: Station, number: int) -> None:
     """Let others know that an operator described the charge point anew."""
-    work.emit(
-        Fact(
-            kind="charge_point_changed",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"charge_point": number},
-        )
-    )
+    work.emit(fact_about(station, "charge_point_changed", {"charge_point": number}))
 
 
 async def check_station(work: Work, station: Station) -> list[Problem]:

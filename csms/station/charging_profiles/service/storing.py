@@ -27,7 +27,8 @@ from csms.station.charging_profiles.service.known import (
     running_at,
     transaction_of,
 )
-from csms.store import Fact, Work
+from csms.station.information import fact_about
+from csms.store import Work
 
 START_WAIT: Final = timedelta(minutes=10)
 """How long a profile that came with a remote start waits for its charge."""
@@ -49,15 +50,7 @@ def reason_of(answer: Payload) -> str | None:
 
 def tell(work: Work, station: ConnectedStation, number: int) -> None:
     """Let live pages know that what limits that charge point (0: the station) has changed."""
-    work.emit(
-        Fact(
-            kind="charging_limits_changed",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"charge_point_number": number},
-        )
-    )
+    work.emit(fact_about(station, "charging_limits_changed", {"charge_point_number": number}))
 
 
 async def profile_answered(work: Work, station: ConnectedStation, number: int, payload: Any, answer: Payload) -> None:

@@ -9,11 +9,11 @@ from sqlmodel import col, delete, func, or_, select, update
 from csms.exceptions import Conflict, Forbidden, Invalid, NotFound
 from csms.ids import new_id
 from csms.routing import Registration
-from csms.station.information import Station, find_station
+from csms.station.information import Station, fact_about, find_station
 from csms.station.local_lists.model import LocalList, LocalListPolicy, LocalListRule, LocalListSnapshot
 from csms.station.local_lists.rules import Entries, digest
 from csms.station.tokens import Token, token_key
-from csms.store import Fact, Work
+from csms.store import Work
 
 RULES_MAX: Final = 200
 SOON: Final = timedelta(seconds=5)
@@ -218,17 +218,14 @@ def set_in_step(work: Work, row: LocalList, *, is_in_step: bool) -> None:
 
 def tell(work: Work, station: Station, row: LocalList) -> None:
     """Let live pages know."""
-    data = {"is_in_step": row.is_in_step, "version": row.version, "station_version": row.station_version}
-    result = None if row.last_result is None else row.last_result.value
-    work.emit(
-        Fact(
-            kind="local_list_changed",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=data | {"last_result": result, "entries_count": row.entries_count},
-        )
-    )
+    data = {
+        "is_in_step": row.is_in_step,
+        "version": row.version,
+        "station_version": row.station_version,
+        "last_result": None if row.last_result is None else row.last_result.value,
+        "entries_count": row.entries_count,
+    }
+    work.emit(fact_about(station, "local_list_changed", data))
 
 
 async def read_policy(work: Work, organisation_id: int) -> LocalListPolicy:

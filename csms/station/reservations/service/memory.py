@@ -12,9 +12,9 @@ from csms.station.charge_logs import ChargeLog, OpenTransactions
 from csms.station.charge_points import ChargePoints, ChargePointStatus, set_connector_status, set_status
 from csms.station.reservations.model import Reservation
 from csms.station.reservations.rules import LIVE, ReservationState
-from csms.station.reservations.service.records import CHANGED, facts
+from csms.station.reservations.service.records import tell
 from csms.station.tokens import Holds, Verdict, authorise, token_key
-from csms.store import Fact, Work
+from csms.store import Work
 
 STATIONS_A_QUERY: Final = 5000
 SKEW: Final = timedelta(minutes=2)
@@ -67,7 +67,7 @@ async def change(
     """Note the reservation's new state; memory and the charge point's status follow."""
     columns |= {"state": state, "state_at": work.now}
     work.change(Reservation, row.id, **columns)
-    _tell(work, station, row.model_dump() | columns)
+    tell(work, station, row.model_dump() | columns)
     work.after_commit(lambda: _remember(station, row, columns))
     if state is not ReservationState.USED and state is not ReservationState.REFUSED:
         await _show(work, station, row.charge_point_number, is_kept=state is ReservationState.ACTIVE)
@@ -79,18 +79,6 @@ def _remember(station: ConnectedStation, row: Reservation, columns: dict[str, An
     if columns["state"] in LIVE:
         memory[row.number] = Reservation(**row.model_dump() | columns)
     _hold(station)
-
-
-def _tell(work: Work, station: ConnectedStation, row: dict[str, Any]) -> None:
-    work.emit(
-        Fact(
-            kind=CHANGED,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=facts(row),
-        )
-    )
 
 
 async def _show(work: Work, station: ConnectedStation, number: int | None, *, is_kept: bool) -> None:
@@ -125,7 +113,7 @@ async def add_foreign(work: Work, station: ConnectedStation, values: dict[str, A
     )
     columns = row.model_dump()
     work.insert(Reservation, **columns)
-    _tell(work, station, columns)
+    tell(work, station, columns)
     work.after_commit(lambda: _remember(station, row, {"state": ReservationState.ACTIVE}))
     await _show(work, station, number, is_kept=True)
 

@@ -1,7 +1,7 @@
 """S9: the rows: which reservations there are, whether one more fits, and how they end by time."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,8 +10,9 @@ from sqlmodel import col, delete, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import Conflict, Invalid, NotFound
+from csms.routing import ConnectedStation
 from csms.station.charge_points import PlugType, charge_points_of, connectors_of, get_charge_point, release
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.reservations.model import Reservation, ReservationPolicy
 from csms.station.reservations.rules import (
     AHEAD_MAX,
@@ -23,7 +24,7 @@ from csms.station.reservations.rules import (
     collision,
 )
 from csms.station.tokens import Token, TokenKind, token_key
-from csms.store import Fact, Work
+from csms.store import Work
 
 CHANGED: Final = "reservation_changed"
 EXPIRED_PER_RUN: Final = 500
@@ -116,7 +117,7 @@ async def add_reservation(work: Work, station: Station, wanted: Wanted) -> Reser
     )
     work.session.add(reservation)
     await work.session.flush()  # two at once for one charge point: the index lets one of them in
-    tell(work, station, reservation)
+    tell(work, station, reservation.model_dump())
     return reservation
 
 
@@ -188,7 +189,7 @@ async def expire(work: Work, station: Station | None = None) -> int:
         reservation.state, reservation.state_at, reservation.reason = ReservationState.EXPIRED, work.now, _BY_TIME
         if reservation.charge_point_number is not None:
             await release(work, its_station, reservation.charge_point_number)
-        tell(work, its_station, reservation)
+        tell(work, its_station, reservation.model_dump())
     if rows:
         await work.session.flush()
     return len(rows)
@@ -200,25 +201,13 @@ async def forget_station(work: Work, station_id: int) -> None:
     await work.session.exec(delete(ReservationPolicy).where(col(ReservationPolicy.station_id) == station_id))
 
 
-def tell(work: Work, station: Station, reservation: Reservation) -> None:
+def tell(work: Work, station: Station | ConnectedStation, row: Mapping[str, Any]) -> None:
     """Let live pages and the broker know; without the token and the contact, which are personal."""
-    work.emit(
-        Fact(
-            kind=CHANGED,
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data=facts(reservation.model_dump()),
-        )
-    )
-
-
-def facts(row: dict[str, Any]) -> dict[str, Any]:
-    """What others may know of a reservation."""
-    return {
+    data = {
         "reservation_id": str(row["id"]),
         "charge_point_number": row["charge_point_number"],
         "state": ReservationState(row["state"]).value,
         "until": row["until"].isoformat(),
         "station_word": row["station_word"],
     }
+    work.emit(fact_about(station, CHANGED, data))

@@ -84,7 +84,7 @@ def _settle(work: Work, station: Station, row: Reservation, command: Command) ->
 def _end(work: Work, station: Station, row: Reservation, state: ReservationState, reason: str) -> None:
     row.state, row.state_at, row.reason = state, work.now, reason
     work.session.add(row)
-    tell(work, station, row)
+    tell(work, station, row.model_dump())
 
 
 async def _request(work: Work, station: Station, row: Reservation) -> Payload:

@@ -22,10 +22,10 @@ from csms.station.charging_profiles import (
     transaction_of,
 )
 from csms.station.commands import Command, send
-from csms.station.information import Station, get_station
+from csms.station.information import Station, fact_about, get_station
 from csms.station.vehicle_charging.model import PlanState, VehicleCharging, VehicleChargingPolicy
 from csms.station.vehicle_charging.rules import read_needs
-from csms.store import Fact, Work
+from csms.store import Work
 
 NUMBERS_MAX: Final = 256
 """Charge points of one station of which vehicles are kept."""
@@ -114,15 +114,7 @@ async def _store(work: Work, station: ConnectedStation, number: int, columns: di
         work.insert(VehicleCharging, **owned, charge_point_number=number, **(base | columns))
     else:
         return
-    work.emit(
-        Fact(
-            kind="vehicle_charging_changed",
-            organisation_id=station.organisation_id,
-            station_id=station.id,
-            station=station.identity,
-            data={"charge_point_number": number},
-        )
-    )
+    work.emit(fact_about(station, "vehicle_charging_changed", {"charge_point_number": number}))
 
 
 async def schedule_heard(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
