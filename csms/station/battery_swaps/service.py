@@ -6,13 +6,14 @@ from typing import Any, Final
 from sqlmodel import select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from csms.exceptions import Conflict, CsmsError, NotFound
+from csms.exceptions import Conflict, NotFound
+from csms.ocpp.reading import integer_of
 from csms.ocpp.versions import Version
 from csms.rights import Caller
 from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
 from csms.station.battery_swaps.model import EVENTS, BatterySwap, SwapState
-from csms.station.commands import CommandOutcome, send, version_of
+from csms.station.commands import send_for, version_of
 from csms.station.information import Station, get_station
 from csms.station.tokens import TokenKind, id_token, read_id_token
 from csms.store import Work
@@ -58,30 +59,20 @@ async def request_swap(
         work.session.add(swap)
         await work.session.flush()
         request = {"requestId": swap.number, "idToken": id_token(token, kind, is_21=True)}
-    try:
-        command = await send(runtime, caller, identity, "RequestBatterySwap", request)
-    except CsmsError as error:
-        await _refuse(runtime, caller, swap.id, error.detail)
-        raise
-    if command.outcome is not CommandOutcome.ANSWERED:
-        code = (command.error or {}).get("code")
-        reason = command.reason if code is None else f"the station answered {code}: it may have no batteries to swap"
-        await _refuse(runtime, caller, swap.id, reason or "the station could not be asked")
-    async with runtime.store.reading(caller) as work:
-        return await work.session.get_one(BatterySwap, swap.id)
+    perhaps = "it may have no batteries to swap"
+    return await send_for(
+        runtime, caller, identity, swap, action="RequestBatterySwap", payload=request, refuse=_refuse, perhaps=perhaps
+    )
 
 
-async def _refuse(runtime: Runtime, caller: Caller, swap_id: int, reason: str) -> None:
-    async with runtime.store.writing(caller) as work:
-        swap = await work.session.get_one(BatterySwap, swap_id)
-        if swap.state is SwapState.REQUESTED:
-            swap.state, swap.state_at, swap.reason = SwapState.REFUSED, work.now, reason
-            work.session.add(swap)
+def _refuse(work: Work, swap: BatterySwap, reason: str) -> None:
+    if swap.state is SwapState.REQUESTED:
+        swap.state, swap.state_at, swap.reason = SwapState.REFUSED, work.now, reason
 
 
 async def _find(work: Work, station: ConnectedStation, payload: Payload) -> tuple[int | None, BatterySwap | None]:
-    number = payload.get("requestId")
-    if not isinstance(number, int) or isinstance(number, bool):
+    number = integer_of(payload.get("requestId"))
+    if number is None:
         return None, None
     query = select(BatterySwap).where(BatterySwap.station_id == station.id, BatterySwap.number == number)
     return number, (await work.session.exec(query)).first()

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -91,6 +91,21 @@ class CommandShown(Shown):
     charge_log_id: Id | None = Field(
         None, description="the charge that a remote start led to (OCPP 2.x); null as long as there is none"
     )
+
+
+class SaidShown(Shown):
+    """What the station said when it was asked."""
+
+    outcome: CommandOutcome
+    status: str | None = Field(description="the station's word", examples=["Accepted"])
+    reason: str | None = Field(description="why not, in plain words")
+
+    @classmethod
+    def of(cls, command: Command, **more: Any) -> Self:
+        """`more`: in place of what the command says, or fields that a feature adds."""
+        word = (command.payload or {}).get("status")
+        said = {"outcome": command.outcome, "status": None if word is None else str(word), "reason": command.reason}
+        return cls.model_validate(said | more)
 
 
 class ActionShown(Shown):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
+from csms.ocpp.reading import integer_of
+
 Payload = dict[str, Any]
 
 PARTS_MAX: Final = 200
@@ -53,8 +55,7 @@ def is_whole(parts: Mapping[str, str], last: int | None) -> bool:
 
 
 def request_number(payload: Payload) -> int | None:
-    value = payload.get("requestId")
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return integer_of(payload.get("requestId"))
 
 
 def answered_state(word: str, *, wants_report: bool) -> InformationState:

@@ -8,12 +8,12 @@ from typing import Any, Final
 from sqlmodel import col, select, update
 from sqlmodel.sql.expression import SelectOfScalar
 
-from csms.exceptions import Conflict, CsmsError, NotFound
+from csms.exceptions import Conflict, NotFound
 from csms.ocpp.versions import Version
 from csms.rights import Caller
 from csms.routing import ConnectedStation
 from csms.runtime import Runtime
-from csms.station.commands import CommandOutcome, send, version_of
+from csms.station.commands import send_for, version_of
 from csms.station.customer_information.model import CustomerInformationRequest
 from csms.station.customer_information.rules import (
     ENDED,
@@ -72,17 +72,16 @@ async def ask(runtime: Runtime, caller: Caller, identity: str, question: Questio
         "clear": question.wants_deletion,
         **question.who,
     }
-    try:
-        command = await send(runtime, caller, identity, "CustomerInformation", request)
-    except CsmsError as error:
-        await _refuse(runtime, caller, row.id, error.detail)
-        raise
-    if command.outcome is not CommandOutcome.ANSWERED:
-        code = (command.error or {}).get("code")
-        reason = command.reason if code is None else f"the station answered {code}: it may not know how"
-        await _refuse(runtime, caller, row.id, reason or "the station could not be asked")
-    async with runtime.store.reading(caller) as work:
-        return await work.session.get_one(CustomerInformationRequest, row.id)
+    return await send_for(
+        runtime,
+        caller,
+        identity,
+        row,
+        action="CustomerInformation",
+        payload=request,
+        refuse=_refuse,
+        perhaps="it may not know how",
+    )
 
 
 async def _add(work: Work, station: Station, question: Question) -> CustomerInformationRequest:
@@ -109,12 +108,9 @@ async def _add(work: Work, station: Station, question: Question) -> CustomerInfo
     return row
 
 
-async def _refuse(runtime: Runtime, caller: Caller, row_id: int, reason: str) -> None:
-    async with runtime.store.writing(caller) as work:
-        row = await work.session.get_one(CustomerInformationRequest, row_id)
-        if row.state is InformationState.REQUESTED:
-            row.state, row.reason, row.last_news_at = InformationState.REFUSED, reason, work.now
-            work.session.add(row)
+def _refuse(work: Work, row: CustomerInformationRequest, reason: str) -> None:
+    if row.state is InformationState.REQUESTED:
+        row.state, row.reason, row.last_news_at = InformationState.REFUSED, reason, work.now
 
 
 async def forget(work: Work, station: Station, request_id: int) -> None:

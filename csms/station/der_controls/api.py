@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.commands import CommandOutcome
+from csms.station.commands import SaidShown
 from csms.station.der_controls.model import DerControl
 from csms.station.der_controls.rules import ControlState, ControlType
 from csms.station.der_controls.service import alarms_of, clear, controls_of, get_control, install, refresh
@@ -74,12 +74,10 @@ class AlarmShown(Shown):
     info: str | None
 
 
-class RefreshShown(Shown):
+class RefreshShown(SaidShown):
     """What the station said when it was asked for all its controls."""
 
-    outcome: CommandOutcome
     status: str | None = Field(description="`Accepted`: they follow; `NotFound`: it has none", examples=["Accepted"])
-    reason: str | None
 
 
 @router.get(
@@ -155,9 +153,7 @@ async def delete_control(
 )
 async def refresh_controls(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> RefreshShown:
     """They are told after the answer; what the station then does not name becomes `gone`."""
-    command = await refresh(runtime, caller, station_id)
-    word = (command.payload or {}).get("status")
-    return RefreshShown(outcome=command.outcome, status=None if word is None else str(word), reason=command.reason)
+    return RefreshShown.of(await refresh(runtime, caller, station_id))
 
 
 @router.get(

@@ -1,32 +1,18 @@
 """B2: SetDERControl, GetDERControl, ClearDERControl and what a station tells of its controls (2.1, block R)."""
 
-from collections import deque
-from dataclasses import dataclass, field
-
 from csms.ocpp import timestamps
 from csms.ocpp.versions import Version
 from csms.routing import Answered, ConnectedStation, Payload, Route
 from csms.station.der_controls.model import DerAlarm
 from csms.station.der_controls.rules import ControlState, read_set, refusal, reported
 from csms.station.der_controls.service import add_told, cleared, find, note_report, settle, supersede
+from csms.station.device_reports import Inventory, request_number
 from csms.station.information import fact_about
 from csms.store import Work
 
 TOLD = "der_controls_told"
 """The fact that a report of all controls is whole."""
-_MEANS_ALL = frozenset({"requestId", "customData"})
-
-
-@dataclass(slots=True)
-class WholeReports:
-    """The reports of all controls that a connected station has promised; after one, what it did not name is gone."""
-
-    request_ids: deque[int] = field(default_factory=lambda: deque(maxlen=8))
-
-
-def _request_id(payload: Payload) -> int | None:
-    value = payload.get("requestId")
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+_CONTROLS = Inventory(TOLD, empty="NotFound")
 
 
 async def set_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
@@ -53,23 +39,15 @@ async def clear_answered(work: Work, station: ConnectedStation, request: Payload
 
 async def get_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
     """2.1 R06: a station that has none says so at once and sends no report."""
-    request_id, word = _request_id(request), answer.get("status")
-    if request_id is None or not set(request) <= _MEANS_ALL:
-        return
-    if word == "NotFound":
-        _tell(work, station, request_id)
-    elif word == "Accepted":
-        promised = station.recall(WholeReports).request_ids
-        work.after_commit(lambda: promised.append(request_id))
+    _CONTROLS.answered(work, station, request, answer)
 
 
 async def report(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
     """2.1 R06: a part of what was asked for."""
-    request_id = _request_id(payload)
+    request_id = request_number(payload)
     if request_id is not None:
         await note_report(work, station, list(reported(payload)), request_id)
-        if payload.get("tbc") is not True and request_id in station.recall(WholeReports).request_ids:
-            _tell(work, station, request_id)
+        _CONTROLS.part_noted(work, station, payload)
     return {}
 
 
@@ -104,10 +82,6 @@ async def alarm(work: Work, station: ConnectedStation, payload: Payload) -> Payl
     data = {"control_type": str(payload.get("controlType"))[:40], "fault": fault, "has_ended": has_ended}
     work.emit(fact_about(station, "der_alarm", data))
     return {}
-
-
-def _tell(work: Work, station: ConnectedStation, request_id: int) -> None:
-    work.emit(fact_about(station, TOLD, {"request_id": request_id}))
 
 
 ROUTES = (

@@ -8,13 +8,13 @@ from uuid import uuid4
 from sqlmodel import col, select, update
 from sqlmodel.sql.expression import SelectOfScalar
 
-from csms.exceptions import Conflict, CsmsError, Invalid, NotFound
+from csms.exceptions import Conflict, Invalid, NotFound
 from csms.ocpp.schema import check
 from csms.ocpp.versions import Version
 from csms.rights import Caller
 from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
-from csms.station.commands import Command, CommandOutcome, send, version_of
+from csms.station.commands import Command, CommandOutcome, send, send_for, version_of, why_unanswered
 from csms.station.der_controls.model import DerAlarm, DerControl
 from csms.station.der_controls.rules import LIVE, NUMBER_MAX, PRESENT, Control, ControlState, set_request
 from csms.station.information import Station, get_station
@@ -23,6 +23,7 @@ from csms.store import Work
 CONTROLS_MAX: Final = 500
 """Controls of one station that are kept as live."""
 _GONE: Final = "the station no longer names it"
+_NO_RESOURCE: Final = "it may be no grid resource"
 
 
 def controls_of(station: Station, states: Sequence[ControlState] = ()) -> SelectOfScalar[DerControl]:
@@ -78,15 +79,9 @@ async def install(
         )
         work.session.add(row)
         await work.session.flush()
-    try:
-        command = await send(runtime, caller, identity, "SetDERControl", request)
-    except CsmsError as error:
-        await _refuse(runtime, caller, row.id, error.detail)
-        raise
-    if command.outcome is not CommandOutcome.ANSWERED:
-        await _refuse(runtime, caller, row.id, _why(command))
-    async with runtime.store.reading(caller) as work:
-        return await work.session.get_one(DerControl, row.id)
+    return await send_for(
+        runtime, caller, identity, row, action="SetDERControl", payload=request, refuse=_refuse, perhaps=_NO_RESOURCE
+    )
 
 
 def _columns(control: Control) -> dict[str, Any]:
@@ -100,18 +95,9 @@ def _columns(control: Control) -> dict[str, Any]:
     }
 
 
-async def _refuse(runtime: Runtime, caller: Caller, row_id: int, reason: str) -> None:
-    async with runtime.store.writing(caller) as work:
-        row = await work.session.get_one(DerControl, row_id)
-        if row.state is ControlState.REQUESTED:
-            row.state, row.state_at, row.reason = ControlState.REFUSED, work.now, reason
-            work.session.add(row)
-
-
-def _why(command: Command) -> str:
-    if command.error is not None:
-        return f"the station answered {command.error['code']}: it may be no grid resource"
-    return command.reason or "the station could not be asked"
+def _refuse(work: Work, row: DerControl, reason: str) -> None:
+    if row.state is ControlState.REQUESTED:
+        row.state, row.state_at, row.reason = ControlState.REFUSED, work.now, reason
 
 
 async def clear(runtime: Runtime, caller: Caller, identity: str, row_id: int) -> DerControl:
@@ -123,7 +109,7 @@ async def clear(runtime: Runtime, caller: Caller, identity: str, row_id: int) ->
     request = {"isDefault": row.is_default, "controlId": row.control_id}
     command = await send(runtime, caller, identity, "ClearDERControl", request)
     if command.outcome is not CommandOutcome.ANSWERED:
-        raise Conflict(f"the control is still there: {_why(command)}")
+        raise Conflict(f"the control is still there: {why_unanswered(command, _NO_RESOURCE)}")
     async with runtime.store.reading(caller) as work:
         return await work.session.get_one(DerControl, row_id)
 

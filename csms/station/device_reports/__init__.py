@@ -3,10 +3,13 @@
 A handler on the hot path only keeps what a station told (`note_part`, `note_answer`): one row, whatever its size.
 The feature that owns the topic hears of it by the fact named in `FACTS` and sorts it in, many parts at once, in a unit
 of work of its own with `take`. So a station that tells 3,000 variables in 100 parts holds up nobody.
+
+Short reports are sorted in as they come; an `Inventory` tells when one of everything is whole.
 """
 
+from csms.station.device_reports.inventories import Inventory
 from csms.station.device_reports.model import DeviceMessage, DeviceReport, Topic
-from csms.station.device_reports.rules import ReportState
+from csms.station.device_reports.rules import ReportState, request_number
 from csms.station.device_reports.service import (
     FACTS,
     get_report,
@@ -33,6 +36,7 @@ __all__ = [
     "REPORT_VERDICTS",
     "DeviceMessage",
     "DeviceReport",
+    "Inventory",
     "ReportState",
     "Topic",
     "faults_told",
@@ -45,6 +49,7 @@ __all__ = [
     "open_report",
     "part_told",
     "reports_query",
+    "request_number",
     "settle_report",
     "shortened",
     "take",

@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+from csms.ocpp.reading import integer_of
+
 PARTS_MAX: Final = 5_000
 """Parts of one report that are remembered; a real one has some hundred."""
 
@@ -72,8 +74,7 @@ def part_number(payload: dict[str, Any]) -> int:
 
 def request_number(payload: dict[str, Any]) -> int | None:
     """`requestId`, if it is one."""
-    number = payload.get("requestId")
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
+    return integer_of(payload.get("requestId"))
 
 
 def is_last(payload: dict[str, Any]) -> bool:

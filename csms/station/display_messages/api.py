@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.commands import CommandOutcome
+from csms.station.commands import SaidShown
 from csms.station.display_messages.model import DisplayMessage
 from csms.station.display_messages.rules import TEXTS_MAX, DisplayMessageState, Message, Priority, ShownWhile
 from csms.station.display_messages.service import clear, get_message, messages_query, refresh, show
@@ -106,12 +106,10 @@ class DisplayMessageShown(Shown):
         return cls.model_validate({**row.model_dump(), "texts": texts, "station_id": identity})
 
 
-class RefreshShown(Shown):
+class RefreshShown(SaidShown):
     """What the station said when it was asked for all its messages."""
 
-    outcome: CommandOutcome
     status: str | None = Field(description="`Accepted`: they follow; `Unknown`: it has none", examples=["Accepted"])
-    reason: str | None
 
 
 @router.get(
@@ -188,6 +186,4 @@ async def delete_message(
 )
 async def refresh_messages(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> RefreshShown:
     """They are told after the answer; what the station then does not name becomes `gone`."""
-    command = await refresh(runtime, caller, station_id)
-    word = (command.payload or {}).get("status")
-    return RefreshShown(outcome=command.outcome, status=None if word is None else str(word), reason=command.reason)
+    return RefreshShown.of(await refresh(runtime, caller, station_id))

@@ -1,25 +1,22 @@
 """S3: SetDisplayMessage, GetDisplayMessages, ClearDisplayMessage and NotifyDisplayMessages (2.0.1 block O)."""
 
-from collections import deque
-from dataclasses import dataclass, field
-
+from csms.ocpp.reading import integer_of
 from csms.ocpp.versions import VERSIONS_2
 from csms.routing import Answered, ConnectedStation, Payload, Route
+from csms.station.device_reports import Inventory, request_number
 from csms.station.display_messages.rules import (
     LIVE,
     DisplayMessageState,
     messages_in,
-    number_of,
     read_message,
     refusal,
 )
 from csms.station.display_messages.service import add_told, content_of, find, note_told, settle
-from csms.station.information import fact_about
 from csms.store import Work
 
 TOLD = "display_messages_told"
 """The fact that a report of all messages is whole."""
-_MEANS_ALL = frozenset({"requestId", "customData"})
+_MESSAGES = Inventory(TOLD, empty="Unknown")
 
 
 async def set_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
@@ -40,7 +37,7 @@ async def set_answered(work: Work, station: ConnectedStation, request: Payload, 
 
 async def clear_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
     """2.0.1 O05: `Unknown` means that it was not there any more."""
-    number, word = number_of(request.get("id")), answer.get("status")
+    number, word = integer_of(request.get("id")), answer.get("status")
     row = None if number is None else await find(work, station, number)
     if row is None or row.state not in LIVE:
         return
@@ -50,38 +47,18 @@ async def clear_answered(work: Work, station: ConnectedStation, request: Payload
         settle(work, row, DisplayMessageState.GONE, station_word=word, reason="the station did not have it any more")
 
 
-@dataclass(slots=True)
-class WholeReports:
-    """The reports of all messages that a connected station has promised; after one, what it did not name is gone."""
-
-    request_ids: deque[int] = field(default_factory=lambda: deque(maxlen=8))
-
-
 async def get_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
     """2.0.1 O03: a station that has none says so at once and sends no report."""
-    request_id, word = number_of(request.get("requestId")), answer.get("status")
-    if request_id is None or not set(request) <= _MEANS_ALL:
-        return
-    if word == "Unknown":
-        _tell(work, station, request_id)
-    elif word == "Accepted":
-        promised = station.recall(WholeReports).request_ids
-        work.after_commit(lambda: promised.append(request_id))
+    _MESSAGES.answered(work, station, request, answer)
 
 
 async def notify_display_messages(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
     """2.0.1 O03: a part of what was asked for."""
-    request_id = number_of(payload.get("requestId"))
-    if request_id is None:
-        return {}
-    await note_told(work, station, messages_in(payload), request_id)
-    if payload.get("tbc") is not True and request_id in station.recall(WholeReports).request_ids:
-        _tell(work, station, request_id)
+    request_id = request_number(payload)
+    if request_id is not None:
+        await note_told(work, station, messages_in(payload), request_id)
+        _MESSAGES.part_noted(work, station, payload)
     return {}
-
-
-def _tell(work: Work, station: ConnectedStation, request_id: int) -> None:
-    work.emit(fact_about(station, TOLD, {"request_id": request_id}))
 
 
 ROUTES = (Route(VERSIONS_2, "NotifyDisplayMessages", notify_display_messages),)

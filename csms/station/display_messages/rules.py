@@ -147,10 +147,6 @@ def messages_in(payload: Payload) -> Sequence[Message]:
     return [one for one in read if one is not None]
 
 
-def number_of(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def refusal(word: str) -> str:
     """A refusal in plain words."""
     return REFUSALS.get(word, f"the station answered «{word}»")

@@ -8,13 +8,13 @@ from typing import Final
 from sqlmodel import col, select, update
 from sqlmodel.sql.expression import SelectOfScalar
 
-from csms.exceptions import Conflict, CsmsError, Invalid, NotFound
+from csms.exceptions import Conflict, Invalid, NotFound
 from csms.ocpp.versions import Version
 from csms.rights import Caller
 from csms.routing import ConnectedStation
 from csms.runtime import Runtime
 from csms.station.charge_logs import get_charge_log
-from csms.station.commands import Command, CommandOutcome, send, version_of
+from csms.station.commands import Command, CommandOutcome, send, send_for, version_of, why_unanswered
 from csms.station.display_messages.model import DisplayMessage
 from csms.station.display_messages.rules import (
     CONTENT_CHARS_MAX,
@@ -31,6 +31,7 @@ from csms.store import Work
 MESSAGES_MAX: Final = 200
 """Messages of one station that are kept as live; stations hold a few dozen at most."""
 _GONE: Final = "the station no longer names it"
+_NO_DISPLAY: Final = "it may have no display"
 
 
 def messages_query(station: Station, states: Sequence[DisplayMessageState]) -> SelectOfScalar[DisplayMessage]:
@@ -69,15 +70,9 @@ async def show(
             wanted = replace(wanted, transaction_id=await _transaction_of(work, station, charge_log_id))
         row = await _add(work, station, wanted)
         request = {"message": message_info(replace(wanted, number=row.number))}
-    try:
-        command = await send(runtime, caller, identity, "SetDisplayMessage", request)
-    except CsmsError as error:
-        await _refuse(runtime, caller, row.id, error.detail)
-        raise
-    if command.outcome is not CommandOutcome.ANSWERED:
-        await _refuse(runtime, caller, row.id, _why(command))
-    async with runtime.store.reading(caller) as work:
-        return await work.session.get_one(DisplayMessage, row.id)
+    return await send_for(
+        runtime, caller, identity, row, action="SetDisplayMessage", payload=request, refuse=_refuse, perhaps=_NO_DISPLAY
+    )
 
 
 async def _transaction_of(work: Work, station: Station, charge_log_id: int) -> str:
@@ -127,18 +122,9 @@ def _check(wanted: Message, *, is_21: bool) -> None:
             raise Invalid("only OCPP 2.1 knows QR codes", place=f"body/texts/{index}/format")
 
 
-async def _refuse(runtime: Runtime, caller: Caller, message_id: int, reason: str) -> None:
-    async with runtime.store.writing(caller) as work:
-        row = await work.session.get_one(DisplayMessage, message_id)
-        if row.state is DisplayMessageState.REQUESTED:
-            row.state, row.state_at, row.reason = DisplayMessageState.REFUSED, work.now, reason
-            work.session.add(row)
-
-
-def _why(command: Command) -> str:
-    if command.error is not None:
-        return f"the station answered {command.error['code']}: it may have no display"
-    return command.reason or "the station could not be asked"
+def _refuse(work: Work, row: DisplayMessage, reason: str) -> None:
+    if row.state is DisplayMessageState.REQUESTED:
+        row.state, row.state_at, row.reason = DisplayMessageState.REFUSED, work.now, reason
 
 
 async def clear(runtime: Runtime, caller: Caller, identity: str, message_id: int) -> DisplayMessage:
@@ -149,7 +135,7 @@ async def clear(runtime: Runtime, caller: Caller, identity: str, message_id: int
         raise Conflict(f"this message is {row.state} already; there is nothing to take away")
     command = await send(runtime, caller, identity, "ClearDisplayMessage", {"id": row.number})
     if command.outcome is not CommandOutcome.ANSWERED:
-        raise Conflict(f"the message is still there: {_why(command)}")
+        raise Conflict(f"the message is still there: {why_unanswered(command, _NO_DISPLAY)}")
     async with runtime.store.reading(caller) as work:
         return await work.session.get_one(DisplayMessage, message_id)
 

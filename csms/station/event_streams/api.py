@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.commands import CommandOutcome
+from csms.station.commands import SaidShown
 from csms.station.event_streams.model import EventStream
 from csms.station.event_streams.rules import NUMBER_MAX, StreamState
 from csms.station.event_streams.service import adjust, get_stream, messages_of, refresh, streams_of
@@ -71,15 +71,7 @@ class Pace(Strict):
         return {name: value for name, value in named.items() if value is not None}
 
 
-class AskedShown(Shown):
-    """What the station said."""
-
-    outcome: CommandOutcome
-    status: str | None = Field(examples=["Accepted"])
-    reason: str | None
-
-
-class AdjustedShown(AskedShown):
+class AdjustedShown(SaidShown):
     stream: StreamShown
 
 
@@ -121,13 +113,7 @@ async def change_pace(
 ) -> AdjustedShown:
     """In force when the station accepts it."""
     command, stream = await adjust(runtime, caller, station_id, number, body.params())
-    word = (command.payload or {}).get("status")
-    return AdjustedShown(
-        outcome=command.outcome,
-        status=None if word is None else str(word),
-        reason=command.reason,
-        stream=StreamShown.of(stream),
-    )
+    return AdjustedShown.of(command, stream=StreamShown.of(stream))
 
 
 @router.post(
@@ -137,7 +123,7 @@ async def change_pace(
     responses={404: {"description": "no such station"}, 409: {"description": "the station speaks an older version"}},
     openapi_extra=behind("GetPeriodicEventStream"),
 )
-async def refresh_streams(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> AskedShown:
+async def refresh_streams(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> SaidShown:
     """What it does not name is closed."""
     command = await refresh(runtime, caller, station_id)
-    return AskedShown(outcome=command.outcome, status=None, reason=command.reason)
+    return SaidShown.of(command)

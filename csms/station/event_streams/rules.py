@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from csms.ocpp import timestamps
+from csms.ocpp.reading import natural_of
 
 Payload = dict[str, Any]
 
@@ -50,9 +51,7 @@ def read_stream(data: object) -> Stream | None:
 
 
 def whole(value: object) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= NUMBER_MAX else None
+    return natural_of(value, NUMBER_MAX)
 
 
 def read_streams(payload: Payload) -> Sequence[Stream]:

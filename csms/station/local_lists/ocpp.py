@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from csms.ocpp.reading import integer_of
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import Answered, ConnectedStation, Payload
 from csms.station.local_lists.model import LocalList
@@ -14,8 +15,7 @@ NO_LIST = -1
 
 
 def _number(payload: Payload) -> int | None:
-    value = payload.get("listVersion", payload.get("versionNumber"))
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return integer_of(payload.get("listVersion", payload.get("versionNumber")))
 
 
 async def list_sent(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from csms.ocpp.reading import integer_of
+
 Payload = dict[str, Any]
 
 AHEAD_MAX: Final = timedelta(days=30)
@@ -136,5 +138,4 @@ def update_state(word: object) -> ReservationState | None:
 
 def number_in(payload: Payload) -> int | None:
     """The reservation's id in a ReserveNow, CancelReservation, StartTransaction or TransactionEvent, or none."""
-    value = payload.get("reservationId", payload.get("id"))
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return integer_of(payload.get("reservationId", payload.get("id")))

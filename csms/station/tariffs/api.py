@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.commands import CommandOutcome
+from csms.station.commands import SaidShown
 from csms.station.information import StationDep, StationId
 from csms.station.tariffs.model import StationTariff
 from csms.station.tariffs.rules import TariffKind, TariffState, refusal
@@ -71,14 +71,6 @@ class TariffShown(Shown):
     @classmethod
     def of(cls, row: StationTariff, identity: str) -> Self:
         return cls.model_validate({**row.model_dump(), "station_id": identity})
-
-
-class AskedShown(Shown):
-    """What the station said."""
-
-    outcome: CommandOutcome
-    status: str | None = Field(examples=["Accepted"])
-    reason: str | None = Field(description="why not, in plain words")
 
 
 class SettlementShown(Shown):
@@ -160,11 +152,9 @@ async def delete_tariff(
     responses={404: {"description": "no such station"}, 409: {"description": "the station speaks an older version"}},
     openapi_extra=behind("GetTariffs"),
 )
-async def refresh_tariffs(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> AskedShown:
+async def refresh_tariffs(station_id: StationId, runtime: RuntimeDep, caller: CallerDep) -> SaidShown:
     """What it does not name is gone."""
-    command = await refresh(runtime, caller, station_id)
-    word = (command.payload or {}).get("status")
-    return AskedShown(outcome=command.outcome, status=None if word is None else str(word), reason=command.reason)
+    return SaidShown.of(await refresh(runtime, caller, station_id))
 
 
 @router.post(
@@ -177,14 +167,12 @@ async def refresh_tariffs(station_id: StationId, runtime: RuntimeDep, caller: Ca
     },
     openapi_extra=behind("ChangeTransactionTariff"),
 )
-async def change_tariff(
-    station_id: StationId, body: ChargeTariff, runtime: RuntimeDep, caller: CallerDep
-) -> AskedShown:
+async def change_tariff(station_id: StationId, body: ChargeTariff, runtime: RuntimeDep, caller: CallerDep) -> SaidShown:
     """In force when the station accepts it."""
     command = await change_charge(runtime, caller, station_id, body.charge_log_id, body.tariff)
     word = (command.payload or {}).get("status")
     reason = command.reason if word is None or word == "Accepted" else refusal(str(word))
-    return AskedShown(outcome=command.outcome, status=None if word is None else str(word), reason=reason)
+    return SaidShown.of(command, reason=reason)
 
 
 @router.get(

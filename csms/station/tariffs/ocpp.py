@@ -1,6 +1,7 @@
 """S26: tariffs, settlements and VAT numbers of OCPP 2.1."""
 
 from csms.ocpp import timestamps
+from csms.ocpp.reading import integer_of
 from csms.ocpp.versions import Version
 from csms.routing import Answered, ConnectedStation, Payload, Route
 from csms.station.tariffs.model import Settlement, VatCheck
@@ -12,8 +13,7 @@ UNVERIFIED = "its form is right, but nobody here can say whether it was given ou
 
 
 def _number(payload: Payload, name: str = "evseId") -> int:
-    value = payload.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return integer_of(payload.get(name)) or 0
 
 
 async def default_answered(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:

@@ -5,14 +5,14 @@ from typing import Final
 from sqlmodel import select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from csms.exceptions import Conflict, CsmsError, Invalid, NotFound
+from csms.exceptions import Conflict, Invalid, NotFound
 from csms.ocpp.schema import check
 from csms.ocpp.versions import Version
 from csms.rights import Caller
 from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
 from csms.station.charge_logs import ChargeState, get_charge_log
-from csms.station.commands import Command, CommandOutcome, send, version_of
+from csms.station.commands import Command, CommandOutcome, send, send_for, version_of, why_unanswered
 from csms.station.information import Station, get_station
 from csms.station.tariffs.model import Settlement, StationTariff, VatCheck
 from csms.station.tariffs.rules import LIVE, TariffKind, TariffState, assignments_in
@@ -20,6 +20,7 @@ from csms.store import Work
 
 TARIFFS_MAX: Final = 500
 """Tariffs of one station that are kept."""
+_NO_TARIFFS: Final = "it may know no tariffs"
 
 
 def tariffs_of(station: Station) -> SelectOfScalar[StationTariff]:
@@ -61,15 +62,9 @@ async def set_default(runtime: Runtime, caller: Caller, identity: str, number: i
         station = await get_station(work, identity)
         _check_version(station)
         row = await _requested(work, station, number, content)
-    try:
-        command = await send(runtime, caller, identity, "SetDefaultTariff", request)
-    except CsmsError as error:
-        await _refuse(runtime, caller, row.id, error.detail)
-        raise
-    if command.outcome is not CommandOutcome.ANSWERED:
-        await _refuse(runtime, caller, row.id, _why(command))
-    async with runtime.store.reading(caller) as work:
-        return await work.session.get_one(StationTariff, row.id)
+    return await send_for(
+        runtime, caller, identity, row, action="SetDefaultTariff", payload=request, refuse=_refuse, perhaps=_NO_TARIFFS
+    )
 
 
 def _check_tariff(action: str, request: Payload) -> None:
@@ -104,18 +99,9 @@ async def _requested(work: Work, station: Station, number: int, content: Payload
     return row
 
 
-async def _refuse(runtime: Runtime, caller: Caller, row_id: int, reason: str) -> None:
-    async with runtime.store.writing(caller) as work:
-        row = await work.session.get_one(StationTariff, row_id)
-        if row.state is TariffState.REQUESTED:
-            row.state, row.state_at, row.reason = TariffState.REFUSED, work.now, reason
-            work.session.add(row)
-
-
-def _why(command: Command) -> str:
-    if command.error is not None:
-        return f"the station answered {command.error['code']}: it may know no tariffs"
-    return command.reason or "the station could not be asked"
+def _refuse(work: Work, row: StationTariff, reason: str) -> None:
+    if row.state is TariffState.REQUESTED:
+        row.state, row.state_at, row.reason = TariffState.REFUSED, work.now, reason
 
 
 async def clear(runtime: Runtime, caller: Caller, identity: str, row_id: int) -> StationTariff:
@@ -129,7 +115,7 @@ async def clear(runtime: Runtime, caller: Caller, identity: str, row_id: int) ->
         request["evseId"] = row.charge_point_number
     command = await send(runtime, caller, identity, "ClearTariffs", request)
     if command.outcome is not CommandOutcome.ANSWERED:
-        raise Conflict(f"the tariff is still there: {_why(command)}")
+        raise Conflict(f"the tariff is still there: {why_unanswered(command, _NO_TARIFFS)}")
     async with runtime.store.reading(caller) as work:
         return await work.session.get_one(StationTariff, row_id)
 

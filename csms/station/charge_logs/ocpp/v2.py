@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from csms.ocpp import timestamps
 from csms.ocpp.errors import OcppError
+from csms.ocpp.reading import integer_of
 from csms.ocpp.versions import VERSIONS_2, Version
 from csms.routing import Answered, ConnectedStation, Observe, Payload, Route
 from csms.station.charge_logs.model import ChargeLog, EventKind
@@ -113,8 +114,7 @@ def _object(payload: Payload, name: str) -> Payload:
 
 
 def _integer(payload: Payload, name: str) -> int | None:
-    value = payload.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return integer_of(payload.get(name))
 
 
 def _text(payload: Payload, name: str) -> str | None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from csms.ocpp import timestamps
+from csms.ocpp.reading import integer_of
 from csms.ocpp.versions import Version
 from csms.station.charging_profiles.rules.profile import Kind, Period, Profile, Purpose, Recurrency, Schedule, Unit
 
@@ -144,9 +145,9 @@ def read_profile(payload: object) -> Profile | None:
     """The profile in any version's words; None if it is none."""
     if not isinstance(payload, Mapping):
         return None
-    profile_id = _integer(payload.get("chargingProfileId", payload.get("id")))
+    profile_id = integer_of(payload.get("chargingProfileId", payload.get("id")))
     purpose, kind = read_purpose(payload.get("chargingProfilePurpose")), _word(_KIND_OF, payload, "chargingProfileKind")
-    stack_level, schedules = _integer(payload.get("stackLevel")), _read_schedules(payload.get("chargingSchedule"))
+    stack_level, schedules = integer_of(payload.get("stackLevel")), _read_schedules(payload.get("chargingSchedule"))
     if profile_id is None or purpose is None or kind is None or stack_level is None or schedules is None:
         return None
     transaction_id = payload.get("transactionId")
@@ -184,22 +185,22 @@ def read_schedule(payload: object) -> Schedule | None:
         unit=Unit(unit),
         periods=tuple(one for one in periods if one is not None),
         starts_at=read_time(payload.get("startSchedule")),
-        duration_s=_integer(payload.get("duration")),
+        duration_s=integer_of(payload.get("duration")),
         minimum_rate=decimal(payload.get("minChargingRate")),
-        id=_integer(payload.get("id")),
+        id=integer_of(payload.get("id")),
         more=_others(payload, _SCHEDULE_FIELDS),
     )
 
 
 def _read_period(payload: object) -> Period | None:
-    start_s = _integer(payload.get("startPeriod")) if isinstance(payload, Mapping) else None
+    start_s = integer_of(payload.get("startPeriod")) if isinstance(payload, Mapping) else None
     if not isinstance(payload, Mapping) or start_s is None:
         return None
     return Period(
         start_s=start_s,
         limit=decimal(payload.get("limit")),
-        phases=_integer(payload.get("numberPhases")),
-        phase_to_use=_integer(payload.get("phaseToUse")),
+        phases=integer_of(payload.get("numberPhases")),
+        phase_to_use=integer_of(payload.get("phaseToUse")),
         more=_others(payload, _PERIOD_FIELDS),
     )
 
@@ -211,10 +212,6 @@ def _word(words: Mapping[str, Any], payload: Mapping[str, Any], name: str) -> An
 
 def _others(payload: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in payload.items() if name not in known}
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def read_time(value: object) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlmodel import col, select
 
+from csms.ocpp.reading import integer_of
 from csms.routing import ConnectedStation, Payload
 from csms.station.charging_profiles.model import (
     CSMS_SOURCE,
@@ -35,8 +36,7 @@ START_WAIT: Final = timedelta(minutes=10)
 
 
 def integer(payload: Payload, name: str) -> int | None:
-    value = payload.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return integer_of(payload.get(name))
 
 
 def reason_of(answer: Payload) -> str | None:

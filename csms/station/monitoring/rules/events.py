@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from csms.ocpp import timestamps
 from csms.ocpp.confidential import redacted
+from csms.ocpp.reading import natural_of
 from csms.station.monitoring.rules.words import ORIGINS, TRIGGERS, EventTrigger, Origin
 
 EVENTS_MAX: Final = 500
 """Events of one message that are kept."""
 NAME_CHARS_MAX: Final = 255
 TEXT_CHARS_MAX: Final = 2_500
-NUMBER_MAX: Final = 2**63 - 1
 _PLACE_MAX: Final = 2**31 - 1
 
 
@@ -75,35 +75,29 @@ def _read(item: object, severities: Mapping[int, int], now: datetime) -> ToldEve
         return None
     place = component.get("evse")
     place = place if isinstance(place, dict) else {}
-    monitor_id = _number(item.get("variableMonitoringId"))
-    severity = _number(item.get("severity"), 9)
+    monitor_id = natural_of(item.get("variableMonitoringId"))
+    severity = natural_of(item.get("severity"), 9)
     at = timestamps.read(item.get("timestamp"))
     return ToldEvent(
-        event_id=_number(item.get("eventId")) or 0,
+        event_id=natural_of(item.get("eventId")) or 0,
         at=at.at if at else now,
         trigger=TRIGGERS.get(str(item.get("trigger")), EventTrigger.ALERTING),
         origin=ORIGINS.get(str(item.get("eventNotificationType"))),
         component=_text(component.get("name"), NAME_CHARS_MAX) or "?",
         component_instance=_text(component.get("instance"), NAME_CHARS_MAX),
-        charge_point_number=_number(place.get("id"), _PLACE_MAX),
-        connector_number=_number(place.get("connectorId"), _PLACE_MAX),
+        charge_point_number=natural_of(place.get("id"), _PLACE_MAX),
+        connector_number=natural_of(place.get("connectorId"), _PLACE_MAX),
         variable=_text(variable.get("name"), NAME_CHARS_MAX) or "?",
         variable_instance=_text(variable.get("instance"), NAME_CHARS_MAX),
         actual_value=_text(item.get("actualValue"), TEXT_CHARS_MAX) or "",
         is_cleared=item.get("cleared") is True,
         severity=severity if severity is not None or monitor_id is None else severities.get(monitor_id),
         monitor_id=monitor_id,
-        cause_event_id=_number(item.get("cause")),
+        cause_event_id=natural_of(item.get("cause")),
         tech_code=_text(item.get("techCode"), NAME_CHARS_MAX),
         tech_info=_text(item.get("techInfo"), TEXT_CHARS_MAX),
         transaction_id=_text(item.get("transactionId"), NAME_CHARS_MAX),
     )
-
-
-def _number(value: object, most: int = NUMBER_MAX) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= most else None
 
 
 def _text(value: object, most: int) -> str | None:

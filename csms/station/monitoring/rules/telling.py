@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from csms.ocpp.reading import natural_of
 from csms.station.monitoring.rules.words import (
     BASES,
     KINDS,
@@ -17,7 +18,6 @@ from csms.station.monitoring.rules.words import (
 )
 
 Payload = dict[str, Any]
-ID_MAX: Final = 2**63 - 1
 _REASON_CHARS_MAX: Final = 500
 _GONE: Final = (MonitorOutcome.ACCEPTED, MonitorOutcome.UNKNOWN)
 
@@ -80,7 +80,7 @@ def read_message(action: str, request: Payload, answer: Payload | None) -> list[
             base = BASES.get(str(request.get("monitoringBase")))
             return [BaseTaken(base)] if base is not None and _is_accepted(answer) else []
         case "SetMonitoringLevel":
-            level = _number(request.get("severity"), SEVERITY_MAX)
+            level = natural_of(request.get("severity"), SEVERITY_MAX)
             return [LevelTaken(level)] if level is not None and _is_accepted(answer) else []
     return []
 
@@ -103,7 +103,7 @@ def read_set_results(request: Payload, answer: Payload) -> list[SetResult]:
         told = None
         if outcome is MonitorOutcome.ACCEPTED:
             told = _monitor(item, {**wanted, **item}, item.get("id", wanted.get("id")), Origin.CUSTOM_MONITOR)
-        kind, severity = KINDS.get(str(item.get("type"))), _number(item.get("severity"), SEVERITY_MAX)
+        kind, severity = KINDS.get(str(item.get("type"))), natural_of(item.get("severity"), SEVERITY_MAX)
         results.append(SetResult(item, kind, severity, outcome, reason_of(item), told))
     return results
 
@@ -111,7 +111,7 @@ def read_set_results(request: Payload, answer: Payload) -> list[SetResult]:
 def read_clear_results(answer: Payload) -> list[tuple[int, MonitorOutcome, str | None]]:
     """ClearVariableMonitoring (2.0.1 N06): number, outcome, the station's own words."""
     results = [
-        (_number(item.get("id")), outcome_of(item.get("status")), reason_of(item))
+        (natural_of(item.get("id")), outcome_of(item.get("status")), reason_of(item))
         for item in _items(answer, "clearMonitoringResult")
     ]
     return [(number, outcome, reason) for number, outcome, reason in results if number is not None]
@@ -143,8 +143,8 @@ def _object(item: Payload, name: str) -> Payload:
 
 
 def _monitor(item: Payload, told: Payload, number: object, origin: Origin | None) -> MonitorTold | None:
-    monitor_id, kind = _number(number), KINDS.get(str(told.get("type")))
-    value, severity = told.get("value"), _number(told.get("severity"), SEVERITY_MAX)
+    monitor_id, kind = natural_of(number), KINDS.get(str(told.get("type")))
+    value, severity = told.get("value"), natural_of(told.get("severity"), SEVERITY_MAX)
     if monitor_id is None or kind is None or not isinstance(value, int | float) or isinstance(value, bool):
         return None
     return MonitorTold(
@@ -163,12 +163,6 @@ def _items(payload: Payload, name: str) -> Iterator[Payload]:
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict):
             yield item
-
-
-def _number(value: object, most: int = ID_MAX) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= most else None
 
 
 def _is_accepted(answer: Payload | None) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlmodel import col, delete, select
 
 from csms.exceptions import Conflict, NotFound
+from csms.ocpp.reading import integer_of
 from csms.rights import Caller
 from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
@@ -80,7 +81,7 @@ async def needs_heard(work: Work, station: ConnectedStation, payload: Payload, *
         "needs": told if isinstance(told, dict) else None,
         "needs_at": work.now,
         "needs_answer": answer["status"],
-        "steps_max": _integer(payload.get("maxScheduleTuples")),
+        "steps_max": integer_of(payload.get("maxScheduleTuples")),
         "plan_state": PlanState.DUE if is_planned else PlanState.NONE,
         "plan_due_at": work.now if is_planned else None,
         "plan_reason": None,
@@ -201,8 +202,4 @@ async def forget_station(work: Work, station_id: int) -> None:
 
 
 def _number(payload: Payload) -> int:
-    return _integer(payload.get("evseId")) or 0
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return integer_of(payload.get("evseId")) or 0
