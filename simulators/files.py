@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from simulators import firmware, logs
 from simulators.logs import Line
+from simulators.wire import Payload, Reply
 
 
 class Host(firmware.Host, logs.Host, Protocol):
@@ -71,6 +72,12 @@ class Files:
         name = logs.name_of(host.identity, order, host.clock.now())
         body = logs.text(host.identity, logs.select(host.log_lines, order))
         return logs.Upload(order, host, name, body, lambda status: self._words.log(order, status))
+
+    def answer_get_log(self, payload: Payload) -> Reply:
+        """The log that is asked for follows the answer."""
+        upload = self.prepare_upload(logs.Order.of(payload))
+        status = "AcceptedCanceled" if self.is_uploading else "Accepted"
+        return Reply({"status": status, "filename": upload.name}, lambda: self.start_upload(upload))
 
     def start_upload(self, upload: logs.Upload) -> None:
         """Send a log; one that is on its way is called off, and the CSMS told so."""

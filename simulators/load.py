@@ -12,10 +12,11 @@ import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, ClassVar, Final, cast
 
 import orjson
 import typer
@@ -119,6 +120,8 @@ def time_text(at_ms: int) -> bytes:
 class LoadConnection(ClientConnection):
     """One closed-loop station. The reading queue of `websockets` is bypassed: at most one answer is ever awaited."""
 
+    templates: ClassVar[Mapping[str, bytes]] = TEMPLATES
+
     def prepare(self, tally: Tally, tag: bytes, *, is_echo: bool, first_step: int) -> None:
         """Set what to send; nothing is sent before `begin`."""
         self.tally = tally
@@ -144,7 +147,7 @@ class LoadConnection(ClientConnection):
         self.last_ms = max(self.last_ms + 1, time.time_ns() // 1_000_000)  # no two messages of one time: no repeats
         self.values[b"at"] = time_text(self.last_ms)
         self.values[b"id"] = message_id = b"%b-%d" % (self.id_prefix, self.sent_count)
-        text = TEMPLATES[kind] % self.values
+        text = self.templates[kind] % self.values
         self.current, self.waits_for = kind, b'[3,"%b",' % message_id
         self.tally.sent_bytes += len(text)
         self.sent_at_s = time.perf_counter()

@@ -1,11 +1,8 @@
 """F5: load of OCPP 2.0.1: the cycle of `simulators.load` told with TransactionEvents, in the same proportions."""
 
-import time
 from typing import Any, Final
 
-from websockets.protocol import State
-
-from simulators.load import LoadConnection, Tally, time_text
+from simulators.load import LoadConnection, Tally
 
 # 20 messages: 60 % meter values, the rest heartbeats, status, start, change of state and end, as in 1.6.
 _METER_PART: Final = ("Meter8", "Meter8", "Meter9")
@@ -64,25 +61,12 @@ TEMPLATES: Final[dict[str, bytes]] = {
 class LoadConnection201(LoadConnection):
     """One closed-loop station of 2.0.1; it gives its transactions' ids, so no answer has to be read."""
 
+    templates = TEMPLATES
+
     def prepare(self, tally: Tally, tag: bytes, **options: Any) -> None:
         """As in 1.6; no transaction runs yet."""
         super().prepare(tally, tag, **options)
         self.values |= {b"transaction": b"", b"seq_no": 0}
-
-    def send_kind(self, kind: str) -> None:
-        """Send one message of this kind; nothing when the server is closing."""
-        if self.protocol.state is not State.OPEN:
-            return
-        self.sent_count += 1
-        self.last_ms = max(self.last_ms + 1, time.time_ns() // 1_000_000)
-        self.values[b"at"] = time_text(self.last_ms)
-        self.values[b"id"] = message_id = b"%b-%d" % (self.id_prefix, self.sent_count)
-        text = TEMPLATES[kind] % self.values
-        self.current, self.waits_for = kind, b'[3,"%b",' % message_id
-        self.tally.sent_bytes += len(text)
-        self.sent_at_s = time.perf_counter()
-        self.protocol.send_text(text)
-        self.send_data()
 
     def send_next(self) -> None:
         """Send the next message of the cycle; before the first start, heartbeats stand in for what needs one."""

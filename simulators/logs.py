@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
-from csms.ocpp.timestamps import write as timestamp
+from csms.ocpp import timestamps
 from simulators import transfers
 from simulators.clock import Clock
+from simulators.wire import Payload
 
 MAX_RETRIES: Final = 10
 SECURITY: Final = "security event"
@@ -27,6 +28,21 @@ class Order:
     retries: int = 0
     retry_interval_s: float = 0.0
     request_id: int | None = None
+
+    @classmethod
+    def of(cls, payload: Payload) -> Self:
+        """GetLog, the same in 1.6 (security) and 2.x."""
+        told = payload["log"]
+        oldest, latest = (timestamps.read(told.get(name)) for name in ("oldestTimestamp", "latestTimestamp"))
+        return cls(
+            told["remoteLocation"],
+            payload["logType"],
+            oldest.at if oldest is not None else None,
+            latest.at if latest is not None else None,
+            payload.get("retries", 0),
+            payload.get("retryInterval", 0),
+            payload["requestId"],
+        )
 
 
 class Host(Protocol):
@@ -89,7 +105,7 @@ def select(journal: Iterable[Line], order: Order) -> list[Line]:
 
 def text(identity: str, lines: Iterable[Line]) -> bytes:
     """The log as a file."""
-    written = [f"# log of {identity}", *(f"{timestamp(at)} {what}" for at, what in lines)]
+    written = [f"# log of {identity}", *(f"{timestamps.write(at)} {what}" for at, what in lines)]
     return ("\n".join(written) + "\n").encode()
 
 

@@ -93,20 +93,7 @@ def _signed_update(station: "Station", payload: Payload) -> Reply:
 
 
 def _get_log(station: "Station", payload: Payload) -> Reply:
-    told = payload["log"]
-    oldest, latest = (timestamps.read(told.get(name)) for name in ("oldestTimestamp", "latestTimestamp"))
-    order = logs.Order(
-        told["remoteLocation"],
-        payload["logType"],
-        oldest.at if oldest is not None else None,
-        latest.at if latest is not None else None,
-        payload.get("retries", 0),
-        payload.get("retryInterval", 0),
-        payload["requestId"],
-    )
-    upload = station.files.prepare_upload(order)
-    status = "AcceptedCanceled" if station.files.is_uploading else "Accepted"
-    return Reply({"status": status, "filename": upload.name}, lambda: station.files.start_upload(upload))
+    return station.files.answer_get_log(payload)
 
 
 HANDLERS: dict[str, Callable[["Station", Payload], Reply]] = {

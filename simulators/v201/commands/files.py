@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from csms.ocpp import timestamps
-from simulators import firmware, logs, transfers
+from simulators import firmware, transfers
 from simulators.v201.commands.core import TRIGGERS, refused
 from simulators.v201.evse import Evse
 from simulators.wire import Payload, Reply
@@ -39,20 +39,7 @@ def _update(station: "Station", payload: Payload) -> Reply:
 
 
 def _get_log(station: "Station", payload: Payload) -> Reply:
-    told = payload["log"]
-    oldest, latest = (timestamps.read(told.get(name)) for name in ("oldestTimestamp", "latestTimestamp"))
-    order = logs.Order(
-        told["remoteLocation"],
-        payload["logType"],
-        oldest.at if oldest is not None else None,
-        latest.at if latest is not None else None,
-        payload.get("retries", 0),
-        payload.get("retryInterval", 0),
-        payload["requestId"],
-    )
-    upload = station.files.prepare_upload(order)
-    status = "AcceptedCanceled" if station.files.is_uploading else "Accepted"
-    return Reply({"status": status, "filename": upload.name}, lambda: station.files.start_upload(upload))
+    return station.files.answer_get_log(payload)
 
 
 def _trigger_firmware(station: "Station", _evses: list[Evse], _connector_id: int | None) -> None:
