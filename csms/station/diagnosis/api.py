@@ -21,9 +21,8 @@ from csms.station.diagnosis.service import (
     files_of,
     get_diagnosis,
     request_diagnosis,
-    statuses_of,
 )
-from csms.station.file_transfers import TransferProtocol, safe_name
+from csms.station.file_transfers import StatusShown, TransferProtocol, safe_name, statuses_of
 from csms.station.information import Station, StationDep, StationId, StationToChange, get_station
 from csms.web import (
     CallerDep,
@@ -99,17 +98,6 @@ class FileShown(Shown):
     expires_at: datetime | None = Field(description="when it is removed")
 
 
-class StatusShown(Shown):
-    """What the station said about an upload, each word once."""
-
-    status: str = Field(description="in the words of its OCPP version", examples=["Uploading"])
-    request_id: int | None
-    info: str | None
-    first_at: datetime
-    last_at: datetime
-    count: int = Field(description="how often it said so")
-
-
 class DiagnosisShown(Shown):
     """A request for diagnostics or a log, and what came of it."""
 
@@ -150,13 +138,9 @@ class DiagnosisWithStatuses(DiagnosisShown):
     statuses: list[StatusShown]
 
 
-def _shown_statuses(rows: list[DiagnosisStatus]) -> list[StatusShown]:
-    return [StatusShown.model_validate(row) for row in rows]
-
-
 async def _whole(work: Reading, station: Station, row: Diagnosis) -> DiagnosisWithStatuses:
     shown = DiagnosisShown.of(row, station, (await files_of(work, [row])).get(row.id))
-    statuses = _shown_statuses(list(await statuses_of(work, station, row.id)))
+    statuses = StatusShown.all_of(await statuses_of(work, station, DiagnosisStatus, diagnosis_id=row.id))
     return DiagnosisWithStatuses(**shown.model_dump(exclude={"id"}), id=row.id, statuses=statuses)
 
 
@@ -213,7 +197,7 @@ async def show(diagnosis_id: DiagnosisId, station: StationDep, work: Reading) ->
     openapi_extra=behind("DiagnosticsStatusNotification", "LogStatusNotification"),
 )
 async def list_stray(station: StationDep, work: Reading) -> list[StatusShown]:
-    return _shown_statuses(list(await statuses_of(work, station, None)))
+    return StatusShown.all_of(await statuses_of(work, station, DiagnosisStatus, diagnosis_id=None))
 
 
 @router.get(

@@ -6,6 +6,7 @@ from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from csms.station.diagnosis.rules import DiagnosisKind, DiagnosisState
+from csms.station.file_transfers import StatusTold
 from csms.store import BigInt, Owned, UtcDateTime, words
 from csms.store.retention import Kept
 
@@ -45,22 +46,14 @@ class Diagnosis(Owned, table=True):
     last_status_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class DiagnosisStatus(Owned, table=True):
-    """What a station said about an upload; said again, the row counts it. Without `diagnosis_id` nobody knows which."""
+class DiagnosisStatus(StatusTold, table=True):
+    """What a station said about an upload. Without `diagnosis_id` nobody knows which."""
 
     __tablename__ = "diagnosis_status"
     __table_args__ = (Index("ix_diagnosis_status", "station_id", "diagnosis_id"),)
 
-    station_id: int = Field(sa_type=BigInt)
     diagnosis_id: int | None = Field(default=None, sa_type=BigInt)
     action: str = Field(max_length=32)
-    status: str = Field(max_length=50)
-    request_id: int | None = Field(default=None, sa_type=BigInt)
-    info: str | None = None
-    """OCPP 2.1 statusInfo."""
-    first_at: datetime = Field(sa_type=UtcDateTime)
-    last_at: datetime = Field(sa_type=UtcDateTime)
-    count: int = 1
 
 
 KEPT = (Kept(Diagnosis, "history_kept_days"), Kept(DiagnosisStatus, "history_kept_days"))

@@ -21,10 +21,12 @@ from csms.station.diagnosis.model import Diagnosis, DiagnosisStatus
 from csms.station.diagnosis.rules import DiagnosisState, Wish
 from csms.station.file_transfers import (
     FileTransfer,
+    Said,
     TransferProtocol,
     TransferState,
     close_transfer,
     get_transfer,
+    keep_status,
     offer_upload,
     protocol_for,
     shown_location,
@@ -37,8 +39,6 @@ from csms.store import Fact, Work
 FOREIGN_DAYS: Final = 7
 """How long a request to somebody else's server is followed."""
 CLOSES_PER_RUN: Final = 500
-STATUSES_MAX: Final = 50
-"""Different words about one request; the standard has far fewer."""
 _NEVER_SENT: Final = frozenset({CommandOutcome.OFFLINE, CommandOutcome.EXPIRED, CommandOutcome.REFUSED})
 
 
@@ -238,7 +238,8 @@ async def told(work: Work, station: ConnectedStation, action: str, payload: Payl
     request_id = int32_of(payload.get("requestId"))
     row = await _told_of(work, station, action, request_id)
     note = status_info_of(payload)
-    await _keep_status(work, station, row, action, status=status, request_id=request_id, info=note)
+    said = Said(action, status, request_id, note)
+    await keep_status(work, station, DiagnosisStatus, said, diagnosis_id=row.id if row else None)
     if row is None:
         return
     values: dict[str, Any] = {"last_status": status, "last_status_at": work.now}
@@ -265,47 +266,6 @@ async def _told_of(work: Work, station: ConnectedStation, action: str, request_i
     row = (await work.session.exec(query.order_by(col(Diagnosis.id).desc()).limit(1))).first()
     is_stale = row is not None and row.ended_at is not None and work.now - row.ended_at > timedelta(days=1)
     return None if is_stale else row
-
-
-async def _keep_status(
-    work: Work,
-    station: ConnectedStation,
-    row: Diagnosis | None,
-    action: str,
-    *,
-    status: str,
-    request_id: int | None,
-    info: str | None,
-) -> None:
-    """One row for each word about each request: what a station can only repeat does not grow."""
-    about = col(DiagnosisStatus.diagnosis_id)
-    query = select(DiagnosisStatus).where(
-        DiagnosisStatus.station_id == station.id,
-        about.is_(None) if row is None else about == row.id,
-    )
-    rows = (await work.session.exec(query.limit(STATUSES_MAX))).all()
-    known = next((one for one in rows if (one.action, one.status) == (action, status)), None)
-    values: dict[str, Any] = {"last_at": work.now, "request_id": request_id, "info": info}
-    if known is not None:
-        work.change(DiagnosisStatus, known.id, **values, count=known.count + 1)
-        return
-    if len(rows) >= STATUSES_MAX:  # words of its own invention: the oldest gives way
-        oldest = min(rows, key=lambda one: one.last_at)
-        work.change(DiagnosisStatus, oldest.id, **values, action=action, status=status, first_at=work.now, count=1)
-        return
-    work.insert(
-        DiagnosisStatus,
-        organisation_id=station.organisation_id,
-        station_id=station.id,
-        diagnosis_id=row.id if row else None,
-        action=action,
-        status=status,
-        request_id=request_id,
-        info=info,
-        first_at=work.now,
-        last_at=work.now,
-        count=1,
-    )
 
 
 async def _has_file(work: Work, row: Diagnosis) -> bool:
@@ -364,15 +324,6 @@ async def get_diagnosis(work: Work, station: Station, diagnosis_id: int, *, to_c
     if found is None:
         raise NotFound(f"«{station.identity}» has no such diagnosis; GET …/diagnosis lists them")
     return found
-
-
-async def statuses_of(work: Work, station: Station, diagnosis_id: int | None) -> Sequence[DiagnosisStatus]:
-    """What the station said about that request, or (None) about requests that nobody knows; a few rows."""
-    about = col(DiagnosisStatus.diagnosis_id)
-    query = select(DiagnosisStatus).where(
-        DiagnosisStatus.station_id == station.id, about.is_(None) if diagnosis_id is None else about == diagnosis_id
-    )
-    return (await work.session.exec(query.order_by(col(DiagnosisStatus.first_at), col(DiagnosisStatus.id)))).all()
 
 
 async def files_of(work: Work, rows: Sequence[Diagnosis]) -> dict[int, StoredFile]:

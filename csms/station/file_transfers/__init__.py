@@ -1,7 +1,9 @@
 """S17, S24: files between stations and us: one-time credentials for one file, over HTTP or FTP, used once."""
 
-from csms.station.file_transfers.model import FileTransfer, TransferProtocol, TransferState
+from csms.station.file_transfers.api import StatusShown
+from csms.station.file_transfers.model import FileTransfer, StatusTold, TransferProtocol, TransferState
 from csms.station.file_transfers.rules import location_fault, safe_name, shown_location, username_in
+from csms.station.file_transfers.service.statuses import Said, keep_status, statuses_of
 from csms.station.file_transfers.service.transfers import (
     Ticket,
     begin_download,
@@ -23,6 +25,9 @@ from csms.station.file_transfers.words import progress_told
 NEEDS = ("station.information",)
 __all__ = [
     "FileTransfer",
+    "Said",
+    "StatusShown",
+    "StatusTold",
     "Ticket",
     "TransferProtocol",
     "TransferState",
@@ -33,6 +38,7 @@ __all__ = [
     "get_transfer",
     "http_base",
     "identify",
+    "keep_status",
     "location_fault",
     "note_download",
     "offer_download",
@@ -42,6 +48,7 @@ __all__ = [
     "receive",
     "safe_name",
     "shown_location",
+    "statuses_of",
     "transfers_by_id",
     "username_in",
 ]

@@ -6,7 +6,7 @@
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -23,7 +23,7 @@ from csms.ids import Id
 from csms.rights import Area
 from csms.runtime import Runtime
 from csms.station.file_transfers import rules
-from csms.station.file_transfers.model import Direction, FileTransfer, TransferProtocol, TransferState
+from csms.station.file_transfers.model import Direction, FileTransfer, StatusTold, TransferProtocol, TransferState
 from csms.station.file_transfers.service import transfers
 from csms.station.file_transfers.service.multipart import FilePart, boundary_of
 from csms.station.file_transfers.service.transfers import Ticket
@@ -152,6 +152,21 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 
 
 # --- for operators
+
+
+class StatusShown(Shown):
+    """What the station said about a file, each word once."""
+
+    status: str = Field(description="in the words of its OCPP version", examples=["Uploading", "Downloading"])
+    request_id: int | None
+    info: str | None
+    first_at: datetime
+    last_at: datetime
+    count: int = Field(description="how often it said so")
+
+    @classmethod
+    def all_of(cls, rows: Sequence[StatusTold]) -> list[Self]:
+        return [cls.model_validate(row) for row in rows]
 
 
 class TransferShown(Shown):

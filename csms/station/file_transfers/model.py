@@ -34,6 +34,20 @@ class TransferState(StrEnum):
     """Withdrawn before that."""
 
 
+class StatusTold(Owned):
+    """What a station said about a file on its way; said again, the row counts it. The base of features' tables."""
+
+    station_id: int = Field(sa_type=BigInt)
+    action: str
+    status: str = Field(max_length=50)
+    request_id: int | None = Field(default=None, sa_type=BigInt)
+    info: str | None = None
+    """OCPP 2.1 statusInfo."""
+    first_at: datetime = Field(sa_type=UtcDateTime)
+    last_at: datetime = Field(sa_type=UtcDateTime)
+    count: int = 1
+
+
 class FileTransfer(Owned, table=True):
     """Leave for one station to move one file. The credentials are shown to the station only, and stored as a hash."""
 

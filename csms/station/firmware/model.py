@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
+from csms.station.file_transfers import StatusTold
 from csms.station.firmware.rules import PublicationState, UpdateState
 from csms.store import BigInt, Json, Owned, UtcDateTime, words
 from csms.store.retention import Kept
@@ -106,23 +107,15 @@ class FirmwarePublication(Owned, table=True):
     last_status_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class FirmwareStatus(Owned, table=True):
-    """What a station said about an update or a publication; said again, the row counts it."""
+class FirmwareStatus(StatusTold, table=True):
+    """What a station said about an update or a publication."""
 
     __tablename__ = "firmware_status"
     __table_args__ = (Index("ix_firmware_status", "station_id", "about_id"),)
 
-    station_id: int = Field(sa_type=BigInt)
     about_id: int | None = Field(default=None, sa_type=BigInt)
     """The update or publication; None: nobody knows which."""
     action: str = Field(max_length=40)
-    status: str = Field(max_length=50)
-    request_id: int | None = Field(default=None, sa_type=BigInt)
-    info: str | None = None
-    """OCPP 2.1 statusInfo."""
-    first_at: datetime = Field(sa_type=UtcDateTime)
-    last_at: datetime = Field(sa_type=UtcDateTime)
-    count: int = 1
 
 
 KEPT = (

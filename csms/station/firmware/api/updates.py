@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.file_transfers import FileTransfer, TransferProtocol, transfers_by_id
+from csms.station.file_transfers import FileTransfer, StatusShown, TransferProtocol, statuses_of, transfers_by_id
 from csms.station.firmware.api.images import FirmwareId
 from csms.station.firmware.model import FirmwareStatus, FirmwareUpdate
 from csms.station.firmware.rules import UpdateState, UpdateWish
-from csms.station.firmware.service import images, statuses, updates
+from csms.station.firmware.service import images, updates
 from csms.station.information import Station, StationDep, StationId, StationToChange, get_station
 from csms.web import (
     CallerDep,
@@ -79,17 +79,6 @@ class UpdateWanted(Strict):
         return self
 
 
-class StatusShown(Shown):
-    """What the station said, each word once."""
-
-    status: str = Field(description="in the words of its OCPP version", examples=["Downloading"])
-    request_id: int | None
-    info: str | None
-    first_at: datetime
-    last_at: datetime
-    count: int = Field(description="how often it said so")
-
-
 class UpdateShown(Shown):
     """An update of a station's firmware, and how far it is."""
 
@@ -132,17 +121,13 @@ class UpdateWithStatuses(UpdateShown):
     statuses: list[StatusShown]
 
 
-def _shown_statuses(rows: list[FirmwareStatus]) -> list[StatusShown]:
-    return [StatusShown.model_validate(row) for row in rows]
-
-
 async def _transfers(work: Reading, rows: list[FirmwareUpdate]) -> dict[int, FileTransfer]:
     return await transfers_by_id(work, [row.transfer_id for row in rows if row.transfer_id is not None])
 
 
 async def _whole(work: Reading, station: Station, row: FirmwareUpdate) -> UpdateWithStatuses:
     shown = UpdateShown.of(row, station.identity, (await _transfers(work, [row])).get(row.transfer_id or 0))
-    said = _shown_statuses(list(await statuses.statuses_of(work, station, row.id)))
+    said = StatusShown.all_of(await statuses_of(work, station, FirmwareStatus, about_id=row.id))
     ids = {"id": row.id, "firmware_id": row.image_id}
     return UpdateWithStatuses(**shown.model_dump(exclude={"id", "firmware_id"}), **ids, statuses=said)
 
@@ -245,4 +230,4 @@ async def cancel_update(update_id: UpdateId, station: StationToChange, work: Wri
     ),
 )
 async def list_stray(station: StationDep, work: Reading) -> list[StatusShown]:
-    return _shown_statuses(list(await statuses.statuses_of(work, station, None)))
+    return StatusShown.all_of(await statuses_of(work, station, FirmwareStatus, about_id=None))

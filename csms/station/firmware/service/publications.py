@@ -16,18 +16,19 @@ from csms.runtime import Runtime
 from csms.station.commands import Command, CommandOutcome, send, version_of
 from csms.station.file_transfers import (
     FileTransfer,
+    Said,
     TransferProtocol,
     TransferState,
     close_transfer,
+    keep_status,
     offer_download,
     protocol_for,
     shown_location,
 )
 from csms.station.firmware import rules
-from csms.station.firmware.model import FirmwareImage, FirmwarePublication
+from csms.station.firmware.model import FirmwareImage, FirmwarePublication, FirmwareStatus
 from csms.station.firmware.rules import PublicationState
 from csms.station.firmware.service.images import file_of, get_image
-from csms.station.firmware.service.statuses import keep_status
 from csms.station.firmware.service.updates import CLOSES_PER_RUN, FOREIGN_DAYS, refusal
 from csms.station.information import Station, get_station
 from csms.store import Fact, Work
@@ -210,17 +211,15 @@ async def told(work: Work, station: ConnectedStation, payload: Payload) -> None:
     status = str(payload.get("status", ""))[:50]
     request_id = int32_of(payload.get("requestId"))
     row = await _of_id(work, station, request_id)
-    info = status_info_of(payload)
-    about_id = row.id if row else None
-    action = "PublishFirmwareStatusNotification"
-    await keep_status(work, station, about_id, action, status=status, request_id=request_id, info=info)
+    said = Said("PublishFirmwareStatusNotification", status, request_id, status_info_of(payload))
+    await keep_status(work, station, FirmwareStatus, said, about_id=row.id if row else None)
     if row is None:
         return
     values: dict[str, Any] = {"last_status": status, "last_status_at": work.now}
     found = rules.after_publication_status(row.state, status)
     if found is not None:
         state, reason = found
-        values |= {"state": state, "reason": info or reason}
+        values |= {"state": state, "reason": said.info or reason}
         if state is PublicationState.PUBLISHED:
             values |= {"published_urls": _urls(payload.get("location")), "ended_at": work.now}
     _follow(work, station, row, **values)

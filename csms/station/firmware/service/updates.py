@@ -19,20 +19,21 @@ from csms.runtime import Runtime
 from csms.station.commands import Command, CommandOutcome, send, version_of
 from csms.station.file_transfers import (
     FileTransfer,
+    Said,
     TransferProtocol,
     TransferState,
     close_transfer,
     get_transfer,
+    keep_status,
     offer_download,
     protocol_for,
     shown_location,
     username_in,
 )
 from csms.station.firmware import rules
-from csms.station.firmware.model import FirmwareImage, FirmwareUpdate
+from csms.station.firmware.model import FirmwareImage, FirmwareStatus, FirmwareUpdate
 from csms.station.firmware.rules import UpdateState, UpdateWish
 from csms.station.firmware.service.images import file_of, get_image
-from csms.station.firmware.service.statuses import keep_status
 from csms.station.information import Station, get_station
 from csms.store import Fact, Work
 
@@ -329,9 +330,8 @@ async def told(work: Work, station: ConnectedStation, action: str, payload: Payl
     status = str(payload.get("status", ""))[:50]
     request_id = int32_of(payload.get("requestId"))
     row = await _told_of(work, station, status, request_id)
-    info = status_info_of(payload)
-    about_id = row.id if row else None
-    await keep_status(work, station, about_id, action, status=status, request_id=request_id, info=info)
+    said = Said(action, status, request_id, status_info_of(payload))
+    await keep_status(work, station, FirmwareStatus, said, about_id=row.id if row else None)
     if row is None:
         return
     values: dict[str, Any] = {"last_status": status, "last_status_at": work.now}
@@ -342,7 +342,7 @@ async def told(work: Work, station: ConnectedStation, action: str, payload: Payl
         values["booted_version"] = row.version
     if found is not None:
         state, reason, is_over = found
-        values |= {"state": state, "reason": info or reason}
+        values |= {"state": state, "reason": said.info or reason}
         if state is UpdateState.INSTALLED and row.state is not UpdateState.INSTALLED:
             values["deadline_at"] = work.now + timedelta(seconds=BOOT_AWAITED_S)
     if found is not None:
