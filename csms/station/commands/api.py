@@ -54,7 +54,9 @@ router = APIRouter()
 Number = Annotated[int, Path(ge=1, le=1000, description="the charge point's number (OCPP 1.6: the connector's)")]
 Timeout = Annotated[
     float | None,
-    Query(ge=1, le=TIMEOUT_S_MAX, description="seconds to wait for the answer; the installation's default if left out"),
+    Query(
+        ge=1, le=TIMEOUT_S_MAX, description="seconds to wait for each answer; the installation's default if left out"
+    ),
 ]
 _CAN_SEND: Final = [may_write(Area.OPERATION)]
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

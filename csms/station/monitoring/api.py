@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from csms.ids import Id
 from csms.rights import Area
+from csms.station.commands import Timeout
 from csms.station.device_reports import DeviceReport, ReportState, Topic, get_report, reports_query
 from csms.station.information import StationDep, StationId
 from csms.station.monitoring.model import DeviceEvent, VariableMonitor
@@ -55,10 +56,6 @@ router = APIRouter()
 MONITORS_MAX: Final = 50
 NUMBER_MAX: Final = 10_000
 MonitorId = Annotated[Id, Path(description="the monitor's id here")]
-Timeout = Annotated[
-    float | None,
-    Query(ge=1, le=300, description="seconds to wait for each answer; the installation's default if left out"),
-]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$"),

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Self
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from pydantic import Field, SecretStr
 
 from csms.exceptions import Invalid
 from csms.ids import Id
 from csms.rights import Area
-from csms.station.commands import Command, CommandOutcome, send, version_of
+from csms.station.commands import Command, CommandOutcome, Timeout, send, version_of
 from csms.station.information import SecurityProfile, StationDep, StationId, get_station
 from csms.station.network_profiles import rules
 from csms.station.network_profiles.model import NetworkProfile
@@ -32,7 +32,6 @@ from csms.web import (
 router = APIRouter(prefix="/stations/{station_id}/network-profiles")
 Slot = Annotated[int, Path(ge=0, le=SLOT_MAX, description="the station's configuration slot")]
 Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Timeout = Annotated[float | None, Query(ge=1, le=300, description="seconds to wait for the station's answer")]
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "no such station, or it speaks OCPP 1.6, which has no network profiles"},
     409: {"description": "the station may not be sent this now, or it would lower its security profile"},

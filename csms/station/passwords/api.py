@@ -1,16 +1,15 @@
 """B10: a station's password over HTTP: set here, or changed on the station too."""
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, status
 from pydantic import Field
 
 from csms.exceptions import Invalid
 from csms.ids import Id
 from csms.ocpp.versions import Version
 from csms.rights import Area
-from csms.station.commands import send, version_of
+from csms.station.commands import Timeout, send, version_of
 from csms.station.information import (
     Password,
     PasswordProtocol,
@@ -42,7 +41,6 @@ from csms.web import (
 )
 
 router = APIRouter()
-TIMEOUT_S_MAX = 300
 
 
 class PasswordToSet(Strict):
@@ -129,9 +127,7 @@ async def change_password(
     body: NewPassword,
     runtime: RuntimeDep,
     caller: CallerDep,
-    timeout_s: Annotated[
-        float | None, Query(ge=1, le=TIMEOUT_S_MAX, description="seconds to wait for the station's answer")
-    ] = None,
+    timeout_s: Timeout = None,
 ) -> PasswordChangeShown:
     """Nobody is locked out.
 

@@ -7,6 +7,7 @@ from sqlmodel import col
 
 from csms.ids import Id
 from csms.rights import Area
+from csms.station.commands import Timeout
 from csms.station.device_reports import Topic, get_report, reports_query
 from csms.station.information import StationDep, StationId, get_station
 from csms.station.settings.model import Setting, SettingChange, SettingRecommendation
@@ -64,10 +65,6 @@ READING: Final = ("GetConfiguration", "GetVariables", "GetBaseReport", "GetRepor
 CHANGING: Final = ("ChangeConfiguration", "SetVariables")
 
 SettingId = Annotated[Id, Path(description="the setting's id")]
-Timeout = Annotated[
-    float | None,
-    Query(ge=1, le=300, description="seconds to wait for each answer; the installation's default if left out"),
-]
 
 
 async def _filter(

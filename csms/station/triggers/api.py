@@ -3,14 +3,14 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
 from csms.exceptions import Invalid
 from csms.ids import Id
 from csms.ocpp.versions import Version
 from csms.rights import Area
-from csms.station.commands import Command, CommandOutcome, send, version_of
+from csms.station.commands import Command, CommandOutcome, Timeout, send, version_of
 from csms.station.information import StationDep, StationId, get_station
 from csms.station.triggers.rules import (
     AT_CHARGE_POINTS,
@@ -23,10 +23,6 @@ from csms.web import CallerDep, RuntimeDep, Shown, Strict, behind, may_read, may
 
 router = APIRouter()
 
-Timeout = Annotated[
-    float | None,
-    Query(ge=1, le=300, description="seconds to wait for the answer; the installation's default if left out"),
-]
 NUMBER_MAX: Final = 1000
 ACTIONS: Final = ("TriggerMessage", "ExtendedTriggerMessage")
 
