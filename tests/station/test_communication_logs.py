@@ -23,6 +23,30 @@ from tests.builders import make_organisation, make_station
 pytestmark = pytest.mark.feature("S11")
 
 
+def _note(work: Work, station: Station, **parts: Any) -> int:
+    values: dict[str, Any] = {
+        "organisation_id": station.organisation_id,
+        "station_id": station.id,
+        "connection_id": 7,
+        "at": work.now,
+        "from_station": True,
+        "outcome": FrameOutcome.ANSWERED,
+        "action": "Heartbeat",
+        "message_id": "m1",
+        "request": '[2,"m1","Heartbeat",{}]',
+        "answer": '[3,"m1",{}]',
+        "answered_at": work.now + timedelta(milliseconds=12.5),
+    }
+    return record(work, **{**values, **parts})
+
+
+async def _exchange(store: Store, station: Station, **parts: Any) -> int:
+    work = store.note()
+    row_id = _note(work, station, **parts)
+    await store.commit_all([work])
+    return row_id
+
+
 async def _kept(store: Store) -> Frame:
     async with store.reading() as work:
         return (await work.session.exec(select(Frame))).one()
@@ -55,40 +79,16 @@ async def test_an_exchange_is_one_row_written_by_the_bulk_writer(store: Store) -
 @pytest.mark.robustness(48)
 async def test_secrets_are_masked_before_they_are_stored(store: Store) -> None:
     station = await make_station(store)
-    work = store.note()
-    record(
-        work,
-        organisation_id=station.organisation_id,
-        station_id=station.id,
-        connection_id=None,
-        at=work.now,
-        from_station=False,
-        outcome=FrameOutcome.TIMED_OUT,
-        action="ChangeConfiguration",
-        message_id="m2",
-        request='[2,"m2","ChangeConfiguration",{"key":"AuthorizationKey","value":"00112233445566778899aabb"}]',
-    )
-    await store.commit_all([work])
+    request = '[2,"m2","ChangeConfiguration",{"key":"AuthorizationKey","value":"00112233445566778899aabb"}]'
+    await _exchange(store, station, from_station=False, action="ChangeConfiguration", request=request)
     assert "00112233445566778899aabb" not in str(await _kept(store))
 
 
 @pytest.mark.robustness(26)
 async def test_garbage_with_nul_characters_and_endless_names_can_be_stored(store: Store) -> None:
     station = await make_station(store)
-    work = store.note()
-    record(
-        work,
-        organisation_id=station.organisation_id,
-        station_id=station.id,
-        connection_id=None,
-        at=work.now,
-        from_station=True,
-        outcome=FrameOutcome.MALFORMED,
-        action="A\0" + "x" * 1000,
-        message_id="\0" * 100,
-        request="\0garbage",
-    )
-    await store.commit_all([work])
+    names = {"action": "A\0" + "x" * 1000, "message_id": "\0" * 100}
+    await _exchange(store, station, outcome=FrameOutcome.MALFORMED, request="\0garbage", **names)
     frame = await _kept(store)
     assert frame.request == "\N{SYMBOL FOR NULL}garbage"
     assert frame.action is not None
@@ -101,50 +101,12 @@ async def test_repairs_and_the_breach_are_kept_with_the_raw_frame(store: Store) 
     text = '[2,"m3","StatusNotification",{"connectorId":"1","errorCode":"NoError","status":"Available"}]'
     call = Conversation(Version.V16).receive(text)
     assert isinstance(call, Call)
-    work = store.note()
-    record(
-        work,
-        organisation_id=station.organisation_id,
-        station_id=station.id,
-        connection_id=None,
-        at=work.now,
-        from_station=True,
-        outcome=FrameOutcome.ANSWERED,
-        action=call.action,
-        message_id=call.message_id,
-        request=call.text,
-        repairs=call.repairs,
-        violation=call.violation,
-    )
-    await store.commit_all([work])
+    said = {"action": call.action, "message_id": call.message_id, "request": call.text}
+    await _exchange(store, station, **said, repairs=call.repairs, violation=call.violation)
     frame = await _kept(store)
     assert frame.request == text
     assert frame.repairs == sorted({repair.name for repair in call.repairs})
     assert frame.violation == "/connectorId: must be an integer"
-
-
-def _note(work: Work, station: Station, **parts: Any) -> int:
-    values: dict[str, Any] = {
-        "organisation_id": station.organisation_id,
-        "station_id": station.id,
-        "connection_id": 7,
-        "at": work.now,
-        "from_station": True,
-        "outcome": FrameOutcome.ANSWERED,
-        "action": "Heartbeat",
-        "message_id": "m1",
-        "request": '[2,"m1","Heartbeat",{}]',
-        "answer": '[3,"m1",{}]',
-        "answered_at": work.now + timedelta(milliseconds=12.5),
-    }
-    return record(work, **{**values, **parts})
-
-
-async def _exchange(store: Store, station: Station, **parts: Any) -> int:
-    work = store.note()
-    row_id = _note(work, station, **parts)
-    await store.commit_all([work])
-    return row_id
 
 
 def _url(station: Station, rest: str = "") -> str:
