@@ -3,22 +3,22 @@
 from datetime import timedelta
 
 from csms.jobs import Job
-from csms.outbox import Consumer, Event
 from csms.runtime import Runtime
+from csms.station.charging_profiles.model import (
+    ChargingLimit,
+    ChargingProfile,
+    CompositeSchedule,
+    PriorityCharge,
+    ProfileReport,
+)
 from csms.station.charging_profiles.service.ending import (
     ROWS_PER_RUN,
     bind_to_charges,
     end_overdue,
     end_with_charges,
     forget_old,
-    forget_station,
 )
-from csms.store import Work
-
-
-async def _deleted(work: Work, event: Event) -> None:
-    if event.station_id is not None:
-        await forget_station(work, event.station_id)
+from csms.station.information import goes_with_station
 
 
 async def settle(runtime: Runtime) -> None:
@@ -40,4 +40,13 @@ JOBS = (
     Job("charging_profiles.settle", every_s=10, run=settle),
     Job("charging_profiles.forget", every_s=6 * 3600, run=forget),
 )
-CONSUMERS = (Consumer("charging_profiles.station_deleted", frozenset({"station_deleted"}), _deleted),)
+CONSUMERS = (
+    goes_with_station(
+        "charging_profiles.station_deleted",
+        ChargingProfile,
+        ChargingLimit,
+        CompositeSchedule,
+        PriorityCharge,
+        ProfileReport,
+    ),
+)

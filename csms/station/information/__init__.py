@@ -9,6 +9,7 @@ from csms.station.information.api import (
     StationToChange,
     password_hashes,
 )
+from csms.station.information.deleting import goes_with_station
 from csms.station.information.model import Leniency, Station, StationStatus
 from csms.station.information.passwords import (
     check_password,
@@ -47,6 +48,7 @@ __all__ = [
     "fact_about",
     "find_station",
     "get_station",
+    "goes_with_station",
     "hashes_for",
     "hashes_in_thread",
     "is_identity",

@@ -1,13 +1,6 @@
 """S18: switches go with their station."""
 
-from csms.outbox import Consumer, Event
-from csms.station.interfaces.service import forget_station
-from csms.store import Work
+from csms.station.information import goes_with_station
+from csms.station.interfaces.model import StationInterface
 
-
-async def _deleted(work: Work, event: Event) -> None:
-    if event.station_id is not None:
-        await forget_station(work, event.station_id)
-
-
-CONSUMERS = (Consumer("interfaces.forget", frozenset({"station_deleted"}), _deleted),)
+CONSUMERS = (goes_with_station("interfaces.forget", StationInterface),)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, select
 
 from csms.exceptions import Conflict
 from csms.routing import Registration
@@ -52,8 +52,3 @@ async def switch_interface(work: Work, station: Station, kind: InterfaceKind, *,
         await work.session.delete(active)
     await work.session.flush()
     work.emit(fact_about(station, "interface_switched", {"interface": kind.value, "is_on": is_on}))
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(StationInterface).where(col(StationInterface.station_id) == station_id))

@@ -10,12 +10,13 @@ from csms.jobs import Job
 from csms.outbox import Consumer, Event
 from csms.rights import SYSTEM
 from csms.runtime import Runtime
+from csms.station.information import goes_with_station
+from csms.station.local_lists.model import LocalList
 from csms.station.local_lists.service.keeping import (
     DUE_PER_RUN,
     drop_unused_snapshots,
     due_lists,
     enrol,
-    forget_station,
     forget_token,
     look_again,
     organisations_with_rules,
@@ -74,11 +75,6 @@ async def _changed(work: Work, event: Event) -> None:
     await look_again(work, event.organisation_id, event.station_id)
 
 
-async def _deleted(work: Work, event: Event) -> None:
-    if event.station_id is not None:
-        await forget_station(work, event.station_id)
-
-
 JOBS = (
     Job("local_lists.keep_true", every_s=5, run=keep_true, limit_s=1800),
     Job("local_lists.compare_after_boot", every_s=15, run=compare_after_boot, limit_s=900),
@@ -86,5 +82,5 @@ JOBS = (
 )
 CONSUMERS = (
     Consumer("local_lists.look_again", frozenset({"token_changed", "station_changed"}), _changed),
-    Consumer("local_lists.forget", frozenset({"station_deleted"}), _deleted),
+    goes_with_station("local_lists.forget", LocalList),
 )

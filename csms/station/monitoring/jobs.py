@@ -1,9 +1,8 @@
 """S15: sorts in what stations told of their monitors."""
 
-from sqlmodel import col, delete
-
 from csms.outbox import Consumer, Event
 from csms.station.device_reports import FACTS, Topic
+from csms.station.information import goes_with_station
 from csms.station.monitoring.model import MonitoringPolicy, VariableMonitor
 from csms.station.monitoring.service.sorting import sort_in
 from csms.store import Fact, Work
@@ -17,13 +16,7 @@ async def take_told(work: Work, event: Event) -> None:
         work.emit(Fact(kind=TOLD, organisation_id=event.organisation_id, station_id=event.station_id))
 
 
-async def forget(work: Work, event: Event) -> None:
-    """The station is deleted: its monitors go with it; the events that it told stay for their time."""
-    for table in (VariableMonitor, MonitoringPolicy):
-        await work.session.exec(delete(table).where(col(table.station_id) == event.station_id))
-
-
 CONSUMERS = (
     Consumer("monitoring.told", frozenset({TOLD}), take_told),
-    Consumer("monitoring.forget", frozenset({"station_deleted"}), forget),
+    goes_with_station("monitoring.forget", VariableMonitor, MonitoringPolicy),
 )

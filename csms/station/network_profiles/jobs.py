@@ -1,13 +1,6 @@
 """B10: network profiles go with their station."""
 
-from csms.outbox import Consumer, Event
-from csms.station.network_profiles.service import forget_station
-from csms.store import Work
+from csms.station.information import goes_with_station
+from csms.station.network_profiles.model import NetworkProfile
 
-
-async def _deleted(work: Work, event: Event) -> None:
-    if event.station_id is not None:
-        await forget_station(work, event.station_id)
-
-
-CONSUMERS = (Consumer("network_profiles.forget", frozenset({"station_deleted"}), _deleted),)
+CONSUMERS = (goes_with_station("network_profiles.forget", NetworkProfile),)

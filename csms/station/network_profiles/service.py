@@ -1,6 +1,5 @@
 """B10: keeps the network profiles that stations accepted."""
 
-from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -35,11 +34,6 @@ async def set_answered(work: Work, station: ConnectedStation, request: Payload, 
         work.change(NetworkProfile, present.id, **values)
     elif len(rows) < PROFILES_MAX and abs(slot) <= SLOT_MAX:
         work.insert(NetworkProfile, organisation_id=station.organisation_id, station_id=station.id, slot=slot, **values)
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """The station was deleted."""
-    await work.session.exec(delete(NetworkProfile).where(col(NetworkProfile.station_id) == station_id))
 
 
 def profiles_query(station: Station) -> SelectOfScalar[NetworkProfile]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, select
 
 from csms.station.information import Station, fact_about
 from csms.station.operational_management.model import ActivePackage, PackageSwitch, ServicePackage
@@ -52,8 +52,3 @@ async def switch_package(work: Work, station: Station, package: ServicePackage, 
     )
     await work.session.flush()
     work.emit(fact_about(station, "service_package_switched", {"package": package.value, "is_on": is_on}))
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(ActivePackage).where(col(ActivePackage.station_id) == station_id))

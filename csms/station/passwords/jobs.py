@@ -1,13 +1,6 @@
 """B10: password changes go with their station: their hashes must not outlive it."""
 
-from csms.outbox import Consumer, Event
-from csms.station.passwords.service import forget_station
-from csms.store import Work
+from csms.station.information import goes_with_station
+from csms.station.passwords.model import PasswordChange
 
-
-async def _deleted(work: Work, event: Event) -> None:
-    if event.station_id is not None:
-        await forget_station(work, event.station_id)
-
-
-CONSUMERS = (Consumer("passwords.forget", frozenset({"station_deleted"}), _deleted),)
+CONSUMERS = (goes_with_station("passwords.forget", PasswordChange),)

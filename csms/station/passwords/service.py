@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -208,11 +207,6 @@ async def _open_rows(work: Work, station_id: int) -> Sequence[PasswordChange]:
         PasswordChange.station_id == station_id, col(PasswordChange.password_hash).is_not(None)
     )
     return (await work.session.exec(query.order_by(col(PasswordChange.id)))).all()
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """The station was deleted."""
-    await work.session.exec(delete(PasswordChange).where(col(PasswordChange.station_id) == station_id))
 
 
 async def has_password(work: Work, station: Station) -> bool:

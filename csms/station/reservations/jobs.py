@@ -1,11 +1,11 @@
 """S9: reservations end by time, and cancelling is tried again when a station is back."""
 
 from csms.jobs import Job
-from csms.outbox import Consumer, Event
 from csms.runtime import Runtime
-from csms.station.reservations.service.records import EXPIRED_PER_RUN, expire, forget_station
+from csms.station.information import goes_with_station
+from csms.station.reservations.model import Reservation, ReservationPolicy
+from csms.station.reservations.service.records import EXPIRED_PER_RUN, expire
 from csms.station.reservations.service.sending import cancel_pending
-from csms.store import Work
 
 
 async def end_by_time(runtime: Runtime) -> None:
@@ -16,13 +16,8 @@ async def end_by_time(runtime: Runtime) -> None:
             count = await expire(work)
 
 
-async def _deleted(work: Work, event: Event) -> None:
-    if event.station_id is not None:
-        await forget_station(work, event.station_id)
-
-
 JOBS = (
     Job("reservations.end_by_time", every_s=5, run=end_by_time),
     Job("reservations.cancel_pending", every_s=30, run=cancel_pending, limit_s=900),
 )
-CONSUMERS = (Consumer("reservations.forget", frozenset({"station_deleted"}), _deleted),)
+CONSUMERS = (goes_with_station("reservations.forget", Reservation, ReservationPolicy),)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -306,11 +305,6 @@ async def end_overtaken(work: Work, station_id: int) -> None:
     for row in await _open_rows(work, station_id):
         if station is None or station.next_security_profile != row.to_profile:
             _end(work, row, UpgradeState.CANCELLED, "the security profile was set by hand")
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """The station was deleted."""
-    await work.session.exec(delete(ProfileUpgrade).where(col(ProfileUpgrade.station_id) == station_id))
 
 
 async def _open_rows(work: Work, station_id: int) -> Sequence[ProfileUpgrade]:

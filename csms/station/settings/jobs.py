@@ -1,9 +1,8 @@
 """S15: sorts in what stations told of their settings, and notes restarts."""
 
-from sqlmodel import col, delete
-
 from csms.outbox import Consumer, Event
 from csms.station.device_reports import FACTS, Topic
+from csms.station.information import goes_with_station
 from csms.station.settings.model import Setting
 from csms.station.settings.service.rebooting import has_rebooted
 from csms.station.settings.service.sorting import sort_in
@@ -24,13 +23,8 @@ async def take_boot(work: Work, event: Event) -> None:
         await has_rebooted(work, event.station_id, event.at, event.data.get("reason"))
 
 
-async def forget(work: Work, event: Event) -> None:
-    """The station is deleted: its settings go with it; what was changed stays in the history for its time."""
-    await work.session.exec(delete(Setting).where(col(Setting.station_id) == event.station_id))
-
-
 CONSUMERS = (
     Consumer("settings.told", frozenset({TOLD}), take_told),
-    Consumer("settings.forget", frozenset({"station_deleted"}), forget),
+    goes_with_station("settings.forget", Setting),
     Consumer("settings.booted", frozenset({"station_booted"}), take_boot),
 )

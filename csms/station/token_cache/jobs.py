@@ -9,7 +9,9 @@ from csms.jobs import Job
 from csms.outbox import Consumer, Event
 from csms.rights import SYSTEM
 from csms.runtime import Runtime
-from csms.station.token_cache.service import begin, clear, forget_station, stations_to_clear, want_clearing
+from csms.station.information import goes_with_station
+from csms.station.token_cache.model import TokenCache
+from csms.station.token_cache.service import begin, clear, stations_to_clear, want_clearing
 from csms.store import Work
 
 log = structlog.get_logger(__name__)
@@ -41,13 +43,8 @@ async def _changed(work: Work, event: Event) -> None:
         await want_clearing(work, event.organisation_id)
 
 
-async def _deleted(work: Work, event: Event) -> None:
-    if event.station_id is not None:
-        await forget_station(work, event.station_id)
-
-
 JOBS = (Job("token_cache.clear_wanted", every_s=5, run=clear_wanted, limit_s=900),)
 CONSUMERS = (
     Consumer("token_cache.want_clearing", frozenset({"token_changed"}), _changed),
-    Consumer("token_cache.forget", frozenset({"station_deleted"}), _deleted),
+    goes_with_station("token_cache.forget", TokenCache),
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from sqlmodel import col, delete, or_, select
+from sqlmodel import col, or_, select
 
 from csms.rights import Caller
 from csms.routing import Registration
@@ -88,8 +88,3 @@ async def begin(work: Work, identity: str) -> bool:
         row.looked_at = work.now
     work.session.add(row)
     return is_needed
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(TokenCache).where(col(TokenCache.station_id) == station_id))

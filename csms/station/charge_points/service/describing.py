@@ -128,12 +128,6 @@ async def release(work: Work, station: Station, number: int) -> None:
     tell_changed(work, station, number)
 
 
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(Connector).where(col(Connector.station_id) == station_id))
-    await work.session.exec(delete(ChargePoint).where(col(ChargePoint.station_id) == station_id))
-
-
 def tell_changed(work: Work, station: Station, number: int) -> None:
     """Let others know that an operator described the charge point anew."""
     work.emit(fact_about(station, "charge_point_changed", {"charge_point": number}))

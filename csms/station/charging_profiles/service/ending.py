@@ -10,11 +10,7 @@ from csms.ids import new_id
 from csms.station.charge_logs import ChargeLog, ChargeState
 from csms.station.charging_profiles.model import (
     INSTALLED,
-    ChargingLimit,
     ChargingProfile,
-    CompositeSchedule,
-    PriorityCharge,
-    ProfileReport,
     ProfileState,
 )
 from csms.station.charging_profiles.rules.profile import WHOLE_STATION
@@ -103,12 +99,6 @@ async def forget_old(work: Work, before: datetime) -> int:
     )
     found = await work.session.exec(delete(ChargingProfile).where(col(ChargingProfile.id).in_(ids)))
     return found.rowcount
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    for table in (ChargingProfile, ChargingLimit, CompositeSchedule, PriorityCharge, ProfileReport):
-        await work.session.exec(delete(table).where(col(table.station_id) == station_id))
 
 
 def new_request_id() -> int:

@@ -232,8 +232,3 @@ async def read_policy(work: Work, organisation_id: int) -> LocalListPolicy:
     """The organisation's policy; the usual one if it made none."""
     query = select(LocalListPolicy).where(LocalListPolicy.organisation_id == organisation_id)
     return (await work.session.exec(query)).first() or LocalListPolicy(organisation_id=organisation_id)
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(LocalList).where(col(LocalList.station_id) == station_id))

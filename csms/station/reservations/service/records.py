@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import Conflict, Invalid, NotFound
@@ -193,12 +193,6 @@ async def expire(work: Work, station: Station | None = None) -> int:
     if rows:
         await work.session.flush()
     return len(rows)
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(Reservation).where(col(Reservation.station_id) == station_id))
-    await work.session.exec(delete(ReservationPolicy).where(col(ReservationPolicy.station_id) == station_id))
 
 
 def tell(work: Work, station: Station | ConnectedStation, row: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlmodel import col, delete, select
+from sqlmodel import select
 
 from csms.exceptions import Conflict, NotFound
 from csms.ocpp.reading import integer_of
@@ -194,11 +194,6 @@ async def _number_of(work: Work, station: ConnectedStation, transaction_id: Any)
         return None
     charges = (await site_of(work, row)).charges
     return next((number for number, one in charges.items() if one.transaction_id == transaction_id), None)
-
-
-async def forget_station(work: Work, station_id: int) -> None:
-    """Remove what a deleted station leaves behind."""
-    await work.session.exec(delete(VehicleCharging).where(col(VehicleCharging.station_id) == station_id))
 
 
 def _number(payload: Payload) -> int:
