@@ -110,13 +110,22 @@ class PostgresLock:
 
     async def take(self) -> bool:
         async with self._turn:
+            may_have_ended = self._connection is not None and not self._is_held
             try:
-                async with asyncio.timeout(ANSWER_S):
-                    await self._take()
-            except BaseException:
-                self._drop()
-                raise
+                await self._take_in_time()
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+                if not may_have_ended:
+                    raise
+                await self._take_in_time()  # unnoticed until it was used; no lock has ended with it
             return self._is_held
+
+    async def _take_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._take()
+        except BaseException:
+            self._drop()
+            raise
 
     async def _take(self) -> None:
         if self._connection is None:
