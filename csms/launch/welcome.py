@@ -32,6 +32,8 @@ def welcome(started: Running, *, is_demo: bool) -> str:
     if started.ftp_port:
         lines += [f"  FTP        ftp://{settings.ftp_host}:{started.ftp_port}   (one-time logins for stations' files)"]
     lines += [f"  database   {url}"]
+    if is_demo:
+        lines += ["  demo       five simulated stations, which live through their last half day within a minute or so"]
     key_path = settings.data_dir / ADMIN_KEY_FILE
     has_key_file = settings.admin_key is None and key_path.exists()
     key = f"in {key_path}" if has_key_file else "that of CSMS_ADMIN_KEY" if settings.admin_key else "csms key create"
