@@ -256,8 +256,7 @@ class StationConnection:
 
     async def _handle_call(self, work: Work, call: ocpp.Call) -> None:
         try:
-            self._check_registration(call)
-            answer = await self._routes.handle(work, self.station, call.action, call.payload)
+            answer = await self._answering(work, call)
         except OcppError as error:
             self._refuse(work, call, error)
         except Exception:
@@ -271,8 +270,7 @@ class StationConnection:
         """A message that is never answered, whatever becomes of it (2.1 part 4, 4.1.4)."""
         error: OcppError | None = None
         try:
-            self._check_registration(sent)
-            await self._routes.handle(work, self.station, sent.action, sent.payload)
+            await self._answering(work, sent)
         except OcppError as refusal:
             error = refusal
         except Exception:
@@ -292,9 +290,11 @@ class StationConnection:
             violation=sent.violation,
         )
 
-    def _check_registration(self, call: ocpp.Call | ocpp.Send) -> None:
+    def _answering(self, work: Work, call: ocpp.Call | ocpp.Send) -> Awaitable[dict[str, Any]]:
+        """What the features answer. Raises OcppError, also at once: for a station that may not send this yet."""
         if self.station.registration is not Registration.ACCEPTED and not self._may_come_early(call.action):
             raise OcppError(ErrorKind.SECURITY, "this station is not accepted yet; an operator must accept it")
+        return self._routes.handle(work, self.station, call.action, call.payload)
 
     def _may_come_early(self, action: str) -> bool:
         """Before the station is accepted: BootNotification (OCPP-J 1.6 errata 3.8), and what we asked for."""

@@ -12,9 +12,6 @@ LARGEST_CHARGE_WH: Final = 2_000_000
 SLACK_WH: Final = 1000
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(?:[.,][0-9]{0,20})?(?:[eE][+-]?[0-9]{1,2})?")
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {
-    "Wh": ("Wh", 1),  # as most write it, so that its letters need not be made small
-    "W": ("W", 1),
-    "Percent": ("Percent", 1),
     "wh": ("Wh", 1),
     "kwh": ("Wh", 1000),
     "varh": ("varh", 1),
@@ -112,8 +109,8 @@ def quantity(sample: Mapping[str, Any]) -> Quantity | None:
         is_fraction = not str(sample["value"]).strip().lstrip("+-").isdigit()
         return Quantity(measurand, phase, location, _default_unit(measurand), value, is_fraction)
     word = str(sent)
-    unit, factor = _UNITS.get(word) or _UNITS.get(word.lower(), (word, 1))
-    return Quantity(measurand, phase, location, unit, value * factor, False)  # the last of six fields
+    unit, factor = _UNITS.get(word.lower(), (word, 1))
+    return Quantity(measurand, phase, location, unit, value * factor, is_fraction=False)
 
 
 def _power_of_ten(exponent: object) -> float:
