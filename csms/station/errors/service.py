@@ -265,8 +265,9 @@ async def raise_offline(work: Work, offline_after_s: float) -> int:
 def _raise_offline(work: Work, station: Station, spans: Sequence[Span], refused: Connection | None) -> None:
     """Whoever is woken reads whether the station is away, or comes and is refused."""
     since = station.offline_since or work.now
-    comes = refused is not None and refused.opened_at >= since
-    info = f"its latest try to connect was refused: {refused.reason}"[:INFO_CHARS_MAX] if comes and refused else None
+    info = None
+    if refused is not None and refused.opened_at >= since:
+        info = f"its latest try to connect was refused: {refused.reason}"[:INFO_CHARS_MAX]
     span = covering(spans, 0, since)
     severity = severity_of(OFFLINE, is_faulted=False)
     row_id = _insert(
