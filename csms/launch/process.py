@@ -95,6 +95,7 @@ async def running(
         stack.push_async_callback(runtime.close)
         audit.install(runtime)
         started = Running(runtime, parts, unknown_stations=unknown or settings.unknown_stations)
+        server = _api(runtime) if Part.API in parts else None
         if Part.WORKER in parts:
             worker = Worker(runtime, offered("jobs", "JOBS"))
             await worker.start()
@@ -103,10 +104,7 @@ async def running(
             started.broker = Broker(runtime, unknown=unknown, is_demo=is_demo)
             started.broker_port = await started.broker.start()
             stack.push_async_callback(started.broker.stop)
-        if Part.API in parts:
-            app = create_app(runtime)
-            app.openapi()  # takes a second, once: now, before any station waits
-            server = ApiServer(app, settings)
+        if server is not None:
             started.api_port = await server.start()
             stack.push_async_callback(server.stop)
         if Part.FTP in parts and settings.ftp_port is not None:
@@ -116,6 +114,13 @@ async def running(
             runtime.settings = settings.model_copy(update={"ftp_port": started.ftp_port})
         tune_collector()
         yield started
+
+
+def _api(runtime: Runtime) -> ApiServer:
+    """The API with its document, which takes a second or two to build: once, before any station or job waits."""
+    app = create_app(runtime)
+    app.openapi()
+    return ApiServer(app, runtime.settings)
 
 
 def tune_collector() -> None:
