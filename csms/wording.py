@@ -6,6 +6,7 @@ A feature's `words.py` offers, for every version at once:
         Tell("Heartbeat", heartbeat),   a station's message, and what it was answered
         Ask("ClearCache", "forget the cards it remembers", {"Accepted": DONE}),   our request, and what its answer means
     )
+    EXAMPLES = (Example("ClearCache", "Forget the cached authorisations", v16={}, v2={}),)   for who sends it by hand
 
 Below them stand the pieces of text that many features' words are made of. Payloads are as the station wrote them, so
 nothing in them is certain: words must bear whatever they hold.
@@ -61,6 +62,16 @@ class Ask:
     """What a status of the answer means, where it means something of its own here."""
     told: Callable[[Payload], Words] = _answered
     """What an answer without status says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a request of ours is for, and a valid one, of OCPP 1.6 and of 2.x (valid in 2.0.1 and 2.1)."""
+
+    action: str
+    purpose: str
+    v16: Payload | None = None
+    v2: Payload | None = None
 
 
 SHOWN_TAG_CHARS: Final = 4

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from csms.features import features
+from csms.features import features, offered
 from datasheet_api.problems import PROBLEM_JSON, PROBLEM_SCHEMA
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -48,7 +48,7 @@ def tag_of(feature_name: str) -> str:
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Say in the document what holds for every operation: its tag, its refusals, its 304."""
+    """Say in the document what holds for every operation: its tag, its refusals, its 304; and what features add."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM_SCHEMA
     for name in ("HTTPValidationError", "ValidationError"):
@@ -56,6 +56,8 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     for path, method, operation in operations(document):
         operation["tags"] = operation.get("tags", [])[:1]  # the feature's, where a router names its own too
         _describe_refusals(path, method, operation)
+        for describe in offered("api", "DESCRIBES"):
+            describe(operation)
     return document
 
 

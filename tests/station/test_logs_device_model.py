@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from csms.ocpp.actions import ACTIONS
 from csms.ocpp.versions import Version
-from csms.station.commands.rules import EXAMPLES
+from csms.station.commands.examples import examples_of
 from csms.station.logs import Exchange, describe
 from csms.station.monitoring import words as monitoring
 from csms.station.settings import words as settings
@@ -114,7 +114,7 @@ def test_what_the_station_told(*, action: str, request_: dict[str, Any], text: s
 
 @pytest.mark.parametrize("action", [one.action for one in WORDS if isinstance(one, Ask)])
 def test_every_command_has_words(action: str) -> None:
-    request = EXAMPLES[Version.V201][action]
+    request = examples_of(Version.V201)[action]
     words = describe(Exchange(action, from_station=False, outcome="timed_out", request=request))
     assert "do " + action not in words.text
 

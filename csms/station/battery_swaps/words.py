@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from csms.wording import Ask, Level, Payload, Tell, Words, count_of
+from csms.wording import Ask, Example, Level, Payload, Tell, Words, count_of
 
 _SWAPS: Final[Mapping[str, tuple[str, Level]]] = {
     "BatteryIn": ("put in", Level.INFO),
@@ -19,3 +19,11 @@ def _swap(request: Payload, _answer: Payload) -> Words:
 
 
 WORDS = (Tell("BatterySwap", _swap), Ask("RequestBatterySwap", "let a driver swap batteries"))
+
+EXAMPLES = (
+    Example(
+        "RequestBatterySwap",
+        "Start a battery swap",
+        v2={"requestId": 1, "idToken": {"idToken": "04A2B3C4D5", "type": "ISO14443"}},
+    ),
+)

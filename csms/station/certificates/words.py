@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from csms.wording import DONE, Ask, Level, Payload, Tell, Words, items_of, said, status_of, within
+from csms.wording import DONE, Ask, Example, Level, Payload, Tell, Words, items_of, said, status_of, within
 
 
 def _why(answer: Payload) -> str | None:
@@ -53,4 +53,54 @@ WORDS = (
     Ask("DeleteCertificate", "delete a certificate", {"Accepted": DONE}),
     Ask("GetInstalledCertificateIds", "list its certificates", {"Accepted": DONE}),
     Ask("InstallCertificate", "install a root certificate", {"Accepted": DONE}),
+)
+
+EXAMPLES = (
+    Example(
+        "CertificateSigned",
+        "Hand over the signed certificate that the station asked for",
+        v16={"certificateChain": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----"},
+        v2={
+            "certificateChain": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----",
+            "certificateType": "ChargingStationCertificate",
+        },
+    ),
+    Example(
+        "DeleteCertificate",
+        "Delete an installed certificate",
+        v16={
+            "certificateHashData": {
+                "hashAlgorithm": "SHA256",
+                "issuerNameHash": "a3f1",
+                "issuerKeyHash": "77c2",
+                "serialNumber": "0123",
+            }
+        },
+        v2={
+            "certificateHashData": {
+                "hashAlgorithm": "SHA256",
+                "issuerNameHash": "2c1f6b2ee7a0c7e7d8b0d5c3c6bb1a3c64c6b8a6f94f3f5f1a64d7fbb44d8e11",
+                "issuerKeyHash": "77c2a9f33e62bd1e6b1d3b8f5a6c1de93f2b7c4d5e6f708192a3b4c5d6e7f809",
+                "serialNumber": "4a3f",
+            }
+        },
+    ),
+    Example(
+        "GetInstalledCertificateIds",
+        "List the installed certificates",
+        v16={"certificateType": "CentralSystemRootCertificate"},
+        v2={"certificateType": ["CSMSRootCertificate"]},
+    ),
+    Example(
+        "InstallCertificate",
+        "Install a root certificate",
+        v16={
+            "certificateType": "CentralSystemRootCertificate",
+            "certificate": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----",
+        },
+        v2={
+            "certificateType": "CSMSRootCertificate",
+            "certificate": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----",
+        },
+    ),
 )

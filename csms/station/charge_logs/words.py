@@ -8,6 +8,7 @@ from csms.station.tokens import refusal_of
 from csms.wording import (
     DONE,
     Ask,
+    Example,
     Level,
     Payload,
     Tell,
@@ -227,4 +228,17 @@ WORDS = (
     Tell("TransactionEvent", _event),
     Ask("CostUpdated", _cost, told=lambda _answer: DONE),
     Ask("GetTransactionStatus", _ask_status, told=_told_status),
+)
+
+EXAMPLES = (
+    Example(
+        "CostUpdated",
+        "Tell the running cost of a charge, to be shown to the driver",
+        v2={"totalCost": 4.2, "transactionId": "7f4a2c9e-3b1d"},
+    ),
+    Example(
+        "GetTransactionStatus",
+        "Ask whether a charge runs and messages of it are still to come",
+        v2={"transactionId": "7f4a2c9e-3b1d"},
+    ),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from csms.wording import DONE, Ask, Level, Payload, Words, place_of
+from csms.wording import DONE, Ask, Example, Level, Payload, Words, place_of
 
 
 def _availability(request: Payload) -> str:
@@ -20,3 +20,12 @@ _REJECTED: Final = Words(
 )
 
 WORDS = (Ask("ChangeAvailability", _availability, {"Accepted": DONE, "Rejected": _REJECTED}),)
+
+EXAMPLES = (
+    Example(
+        "ChangeAvailability",
+        "Take a connector or the station out of service, or put it back",
+        v16={"connectorId": 1, "type": "Inoperative"},
+        v2={"evse": {"id": 1}, "operationalStatus": "Inoperative"},
+    ),
+)

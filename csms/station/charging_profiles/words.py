@@ -6,6 +6,7 @@ from typing import Final
 from csms.wording import (
     DONE,
     Ask,
+    Example,
     Level,
     Payload,
     Tell,
@@ -157,4 +158,63 @@ WORDS = (
     Ask("SetChargingProfile", _limit, {"Accepted": DONE, "Rejected": _NOT_LIMITED}),
     Ask("UpdateDynamicSchedule", _dynamic, {"Accepted": DONE}),
     Ask("UsePriorityCharging", _priority, {"Accepted": DONE, "NoProfile": _NO_PRIORITY}),
+)
+
+EXAMPLES = (
+    Example(
+        "ClearChargingProfile",
+        "Remove charging profiles",
+        v16={"connectorId": 1, "chargingProfilePurpose": "TxDefaultProfile"},
+        v2={"chargingProfileCriteria": {"evseId": 1, "chargingProfilePurpose": "TxDefaultProfile"}},
+    ),
+    Example(
+        "GetChargingProfiles",
+        "Have the installed charging profiles reported",
+        v2={"requestId": 1, "chargingProfile": {"chargingProfilePurpose": "TxDefaultProfile"}},
+    ),
+    Example(
+        "GetCompositeSchedule",
+        "Ask which limits will apply",
+        v16={"connectorId": 1, "duration": 3600, "chargingRateUnit": "A"},
+        v2={"evseId": 1, "duration": 3600, "chargingRateUnit": "A"},
+    ),
+    Example(
+        "SetChargingProfile",
+        "Limit the charging power or current",
+        v16={
+            "connectorId": 1,
+            "csChargingProfiles": {
+                "chargingProfileId": 1,
+                "stackLevel": 0,
+                "chargingProfilePurpose": "TxDefaultProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": {
+                    "chargingRateUnit": "A",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 21.4}],
+                },
+            },
+        },
+        v2={
+            "evseId": 1,
+            "chargingProfile": {
+                "id": 1,
+                "stackLevel": 0,
+                "chargingProfilePurpose": "TxDefaultProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": [
+                    {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 21.4}]}
+                ],
+            },
+        },
+    ),
+    Example(
+        "UpdateDynamicSchedule",
+        "Change the limit of a dynamic charging profile",
+        v2={"chargingProfileId": 1, "scheduleUpdate": {"limit": 11000}},
+    ),
+    Example(
+        "UsePriorityCharging",
+        "Let a charge go before others, or not any more",
+        v2={"transactionId": "7f4a2c9e-3b1d", "activate": True},
+    ),
 )

@@ -11,12 +11,13 @@ from pydantic import Field
 
 from csms.exceptions import Invalid
 from csms.ids import Id
-from csms.ocpp.actions import ACTIONS
+from csms.ocpp.actions import ACTIONS, to_station
 from csms.ocpp.schema import schema_of
 from csms.ocpp.versions import Version
 from csms.rights import Area, Caller
 from csms.runtime import Runtime
 from csms.station.commands import rules
+from csms.station.commands.examples import examples_of, purpose_of
 from csms.station.commands.model import Command, CommandOutcome
 from csms.station.commands.rules import RestartKind
 from csms.station.commands.service import (
@@ -118,7 +119,7 @@ class ActionShown(Shown):
     profile: str = Field(description="the OCPP feature profile or functional block", examples=["Core"])
     request_schema: dict[str, Any] = Field(description="JSON Schema (draft 4) of the body")
     answer_schema: dict[str, Any] = Field(description="JSON Schema (draft 4) of the answer's payload")
-    example: dict[str, Any] = Field(description="a valid body")
+    example: dict[str, Any] | None = Field(description="a valid body")
 
 
 class ActionsShown(Shown):
@@ -225,8 +226,8 @@ def _endpoint(action: str) -> Callable[..., Awaitable[CommandShown]]:
 def _body_of(version: Version, action: str) -> dict[str, Any]:
     """The OpenAPI description of the body: the action's own schema, which needs no other document."""
     source = schema_of(version, action, "request")
-    content = {"schema": source, "example": rules.EXAMPLES[version][action]}
-    return {"requestBody": {"required": bool(source.get("required")), "content": {"application/json": content}}}
+    content = {"application/json": {"schema": source}}
+    return {"requestBody": {"required": bool(source.get("required")), "content": content}}
 
 
 def _shown_for(versions: Sequence[Version]) -> str:
@@ -239,7 +240,7 @@ def _shown_for(versions: Sequence[Version]) -> str:
     )
 
 
-def _describe(name: str, versions: Sequence[Version]) -> None:
+def _add_operation(name: str, versions: Sequence[Version]) -> None:
     profile = ACTIONS[versions[0]][name].profile
     router.add_api_route(
         f"/stations/{{station_id}}/commands/{name}",
@@ -247,7 +248,6 @@ def _describe(name: str, versions: Sequence[Version]) -> None:
         methods=["POST"],
         operation_id=f"send_{name}",
         name=f"send_{name}",
-        summary=f"{name}: {rules.PURPOSES[name]}",
         description=(
             f"Sends `{name}` (profile {profile}) and waits for the outcome. The body is the OCPP payload. "
             f"{_shown_for(versions)}"
@@ -259,8 +259,26 @@ def _describe(name: str, versions: Sequence[Version]) -> None:
     )
 
 
-for _name in sorted(rules.PURPOSES):
-    _describe(_name, [version for version in Version if _name in rules.EXAMPLES[version]])
+_VERSIONS: Final = {
+    name: [version for version in Version if name in ACTIONS[version]]
+    for name in sorted({action.name for version in Version for action in to_station(version)})
+}
+"""Which versions have an action that the CSMS may send."""
+
+for _name, _versions in _VERSIONS.items():
+    _add_operation(_name, _versions)
+
+
+def _describe(operation: dict[str, Any]) -> None:
+    """What the action is for, and an example of it, as the features say that own it; all are known by then."""
+    name = operation["operationId"].removeprefix("send_")
+    if name in _VERSIONS:
+        operation["summary"] = f"{name}: {purpose_of(name)}"
+        if (example := examples_of(_VERSIONS[name][0]).get(name)) is not None:
+            operation["requestBody"]["content"]["application/json"]["example"] = example
+
+
+DESCRIBES = (_describe,)
 
 
 @router.post(
@@ -323,14 +341,13 @@ async def list_actions(station: StationDep) -> ActionsShown:
     actions = [
         ActionShown(
             action=action.name,
-            purpose=rules.PURPOSES[action.name],
+            purpose=purpose_of(action.name),
             profile=action.profile,
             request_schema=schema_of(version, action.name, "request"),
             answer_schema=schema_of(version, action.name, "response"),
-            example=rules.EXAMPLES[version][action.name],
+            example=examples_of(version).get(action.name),
         )
-        for action in ACTIONS[version].values()
-        if action.is_to_station
+        for action in to_station(version)
     ]
     return ActionsShown(version=version, actions=actions)
 

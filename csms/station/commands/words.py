@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from csms.wording import Ask, Level, Payload, Words, at_place, card_of, charge_of, said
+from csms.wording import Ask, Example, Level, Payload, Words, at_place, card_of, charge_of, said
 
 
 def _start(request: Payload) -> str:
@@ -60,5 +60,25 @@ WORDS = (
                 "Try again; let the driver press the plug in meanwhile; else send somebody.",
             ),
         },
+    ),
+)
+
+EXAMPLES = (
+    Example(
+        "AFRRSignal",
+        "Pass on a signal of the grid's frequency reserve",
+        v2={"timestamp": "2026-01-01T12:00:00.000Z", "signal": 1},
+    ),
+    Example("RemoteStartTransaction", "Start charging", v16={"connectorId": 1, "idTag": "04A2B3C4D5"}),
+    Example("RemoteStopTransaction", "Stop charging", v16={"transactionId": 42}),
+    Example(
+        "RequestStartTransaction",
+        "Start charging",
+        v2={"evseId": 1, "remoteStartId": 1, "idToken": {"idToken": "04A2B3C4D5", "type": "ISO14443"}},
+    ),
+    Example("RequestStopTransaction", "Stop charging", v2={"transactionId": "7f4a2c9e-3b1d"}),
+    Example("Reset", "Restart the station", v16={"type": "Soft"}, v2={"type": "OnIdle"}),
+    Example(
+        "UnlockConnector", "Unlock a connector's cable", v16={"connectorId": 1}, v2={"evseId": 1, "connectorId": 1}
     ),
 )

@@ -1,6 +1,6 @@
 """B3: what a station knows of a customer, in words."""
 
-from csms.wording import Ask, Payload, Tell, Words
+from csms.wording import Ask, Example, Payload, Tell, Words
 
 
 def _told(request: Payload, _answer: Payload) -> Words:
@@ -15,3 +15,11 @@ def _ask(request: Payload) -> str:
 
 
 WORDS = (Tell("NotifyCustomerInformation", _told), Ask("CustomerInformation", _ask))
+
+EXAMPLES = (
+    Example(
+        "CustomerInformation",
+        "Report or delete what is stored about a customer",
+        v2={"requestId": 1, "report": True, "clear": False, "idToken": {"idToken": "04A2B3C4D5", "type": "ISO14443"}},
+    ),
+)

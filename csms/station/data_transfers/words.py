@@ -1,6 +1,6 @@
 """B6: vendors' own messages in words."""
 
-from csms.wording import DONE, Ask, Level, Payload, Tell, Words, said, status_of
+from csms.wording import DONE, Ask, Example, Level, Payload, Tell, Words, said, status_of
 
 
 def _vendor_of(request: Payload) -> str:
@@ -25,5 +25,14 @@ WORDS = (
             "UnknownVendorId": Words("it does not know this vendor", Level.WARNING),
             "UnknownMessageId": Words("it does not know this message of the vendor", Level.WARNING),
         },
+    ),
+)
+
+EXAMPLES = (
+    Example(
+        "DataTransfer",
+        "Send a vendor's own message",
+        v16={"vendorId": "com.example", "messageId": "SetDisplay", "data": "Welcome"},
+        v2={"vendorId": "com.example", "messageId": "SetDisplay", "data": {"text": "Welcome"}},
     ),
 )

@@ -1,6 +1,6 @@
 """B2: grid controls and alarms in words."""
 
-from csms.wording import Ask, Level, Payload, Tell, Words, said
+from csms.wording import Ask, Example, Level, Payload, Tell, Words, said
 
 
 def _control(request: Payload, _answer: Payload) -> Words:
@@ -27,4 +27,23 @@ WORDS = (
     Ask("ClearDERControl", "drop grid controls"),
     Ask("GetDERControl", "tell its grid controls"),
     Ask("SetDERControl", "follow a grid control"),
+)
+
+EXAMPLES = (
+    Example(
+        "ClearDERControl", "Remove settings of the grid connection", v2={"isDefault": False, "controlType": "FixedVar"}
+    ),
+    Example(
+        "GetDERControl", "Have the settings of the grid connection reported", v2={"requestId": 1, "isDefault": False}
+    ),
+    Example(
+        "SetDERControl",
+        "Set how the station behaves towards the grid",
+        v2={
+            "isDefault": False,
+            "controlId": "var-1",
+            "controlType": "FixedVar",
+            "fixedVar": {"priority": 1, "setpoint": 10.5, "unit": "PctMaxVar"},
+        },
+    ),
 )

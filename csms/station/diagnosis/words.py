@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from csms.station.file_transfers import progress_told
-from csms.wording import Ask, Level, Payload, Tell, Words, said
+from csms.wording import Ask, Example, Level, Payload, Tell, Words, said
 
 _LOGS: Final[Mapping[str, str]] = {
     "DiagnosticsLog": "its diagnostics log",
@@ -42,4 +42,14 @@ WORDS = (
     Tell("LogStatusNotification", progress_told("Log", _TASK, _PROGRESS)),
     Ask("GetDiagnostics", "upload its diagnostics", told=_told_file),
     Ask("GetLog", _log, {"AcceptedCanceled": _INSTEAD}),
+)
+
+EXAMPLES = (
+    Example("GetDiagnostics", "Have diagnostics uploaded", v16={"location": "https://files.example.com/diagnostics/"}),
+    Example(
+        "GetLog",
+        "Have a log uploaded",
+        v16={"logType": "SecurityLog", "requestId": 1, "log": {"remoteLocation": "https://files.example.com/logs/"}},
+        v2={"logType": "SecurityLog", "requestId": 1, "log": {"remoteLocation": "https://files.example.com/logs/"}},
+    ),
 )

@@ -1,6 +1,6 @@
 """B2: streams of values in words."""
 
-from csms.wording import Ask, Level, Payload, Tell, Words, count_of, said, within
+from csms.wording import Ask, Example, Level, Payload, Tell, Words, count_of, said, within
 
 
 def _opened(request: Payload, answer: Payload) -> Words:
@@ -24,4 +24,13 @@ WORDS = (
     Tell("OpenPeriodicEventStream", _opened),
     Ask("AdjustPeriodicEventStream", "send a stream of values at another pace"),
     Ask("GetPeriodicEventStream", "tell its streams of values"),
+)
+
+EXAMPLES = (
+    Example(
+        "AdjustPeriodicEventStream",
+        "Change how often a stream of values is sent",
+        v2={"id": 1, "params": {"interval": 10, "values": 5}},
+    ),
+    Example("GetPeriodicEventStream", "List the streams of values", v2={}),
 )

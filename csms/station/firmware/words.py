@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from csms.station.file_transfers import progress_told
-from csms.wording import Ask, Level, Payload, Tell, Words, said
+from csms.wording import Ask, Example, Level, Payload, Tell, Words, said
 
 _PROGRESS: Final[Mapping[str, tuple[str, Level]]] = {
     "Idle": ("nothing is under way", Level.INFO),
@@ -79,4 +79,46 @@ WORDS = (
         },
     ),
     Ask("UpdateFirmware", _update, _VERDICTS),
+)
+
+EXAMPLES = (
+    Example(
+        "PublishFirmware",
+        "Have a local controller offer firmware to its stations",
+        v2={
+            "requestId": 1,
+            "location": "https://files.example.com/firmware/2.1.0.bin",
+            "checksum": "9e107d9d372bb6826bd81d3542a419d6",
+        },
+    ),
+    Example(
+        "SignedUpdateFirmware",
+        "Update the firmware with a signed image",
+        v16={
+            "requestId": 1,
+            "firmware": {
+                "location": "https://files.example.com/firmware/2.1.0.bin",
+                "retrieveDateTime": "2026-01-01T02:00:00.000Z",
+                "signingCertificate": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----",
+                "signature": "MEUCIQ==",
+            },
+        },
+    ),
+    Example(
+        "UnpublishFirmware",
+        "Have a local controller stop offering firmware",
+        v2={"checksum": "9e107d9d372bb6826bd81d3542a419d6"},
+    ),
+    Example(
+        "UpdateFirmware",
+        "Update the firmware",
+        v16={"location": "https://files.example.com/firmware/2.1.0.bin", "retrieveDate": "2026-01-01T02:00:00.000Z"},
+        v2={
+            "requestId": 1,
+            "firmware": {
+                "location": "https://files.example.com/firmware/2.1.0.bin",
+                "retrieveDateTime": "2026-01-01T02:00:00.000Z",
+            },
+        },
+    ),
 )

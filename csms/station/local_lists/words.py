@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from csms.wording import DONE, Ask, Level, Payload, Words, count_of, said
+from csms.wording import DONE, Ask, Example, Level, Payload, Words, count_of, said
 
 
 def _send(request: Payload) -> str:
@@ -28,4 +28,24 @@ _MISMATCH: Final = Words(
 WORDS = (
     Ask("GetLocalListVersion", "tell the version of its card list", told=_told_version),
     Ask("SendLocalList", _send, {"Accepted": DONE, "VersionMismatch": _MISMATCH}),
+)
+
+EXAMPLES = (
+    Example("GetLocalListVersion", "Read the version of the local authorisation list", v16={}, v2={}),
+    Example(
+        "SendLocalList",
+        "Send the local authorisation list, or changes to it",
+        v16={
+            "listVersion": 2,
+            "updateType": "Differential",
+            "localAuthorizationList": [{"idTag": "04A2B3C4D5", "idTagInfo": {"status": "Accepted"}}],
+        },
+        v2={
+            "versionNumber": 2,
+            "updateType": "Differential",
+            "localAuthorizationList": [
+                {"idToken": {"idToken": "04A2B3C4D5", "type": "ISO14443"}, "idTokenInfo": {"status": "Accepted"}}
+            ],
+        },
+    ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from csms.station.device_reports import REPORT_VERDICTS, faults_told, item_name, item_names, part_told, shortened
-from csms.wording import DONE, Ask, Level, Payload, Tell, Words, count_of, items_of, said
+from csms.wording import DONE, Ask, Example, Level, Payload, Tell, Words, count_of, items_of, said
 
 _BASES: Final[Mapping[str, str]] = {
     "All": "have all its monitors",
@@ -76,4 +76,30 @@ WORDS = (
         {"Accepted": DONE},
     ),
     Ask("SetVariableMonitoring", _watch, told=_watched),
+)
+
+EXAMPLES = (
+    Example("ClearVariableMonitoring", "Remove monitors of variables", v2={"id": [1]}),
+    Example(
+        "GetMonitoringReport",
+        "Have the monitors of variables reported",
+        v2={"requestId": 1, "monitoringCriteria": ["ThresholdMonitoring"]},
+    ),
+    Example("SetMonitoringBase", "Choose which monitors are active", v2={"monitoringBase": "FactoryDefault"}),
+    Example("SetMonitoringLevel", "Choose how severe an event must be to be told", v2={"severity": 4}),
+    Example(
+        "SetVariableMonitoring",
+        "Set monitors of variables",
+        v2={
+            "setMonitoringData": [
+                {
+                    "component": {"name": "ChargingStation"},
+                    "variable": {"name": "Temperature"},
+                    "type": "UpperThreshold",
+                    "value": 70,
+                    "severity": 3,
+                }
+            ]
+        },
+    ),
 )

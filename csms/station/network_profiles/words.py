@@ -1,6 +1,6 @@
 """B10: network profiles in words."""
 
-from csms.wording import DONE, Ask, Payload, said, within
+from csms.wording import DONE, Ask, Example, Payload, said, within
 
 
 def _store(request: Payload) -> str:
@@ -11,3 +11,21 @@ def _store(request: Payload) -> str:
 
 
 WORDS = (Ask("SetNetworkProfile", _store, {"Accepted": DONE}),)
+
+EXAMPLES = (
+    Example(
+        "SetNetworkProfile",
+        "Store how the station connects to a central system",
+        v2={
+            "configurationSlot": 2,
+            "connectionData": {
+                "ocppVersion": "OCPP20",
+                "ocppTransport": "JSON",
+                "ocppCsmsUrl": "wss://csms.example.com/ocpp",
+                "messageTimeout": 30,
+                "securityProfile": 2,
+                "ocppInterface": "Wired0",
+            },
+        },
+    ),
+)

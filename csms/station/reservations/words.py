@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from csms.wording import DONE, Ask, Level, Payload, Tell, Words, card_of, said
+from csms.wording import DONE, Ask, Example, Level, Payload, Tell, Words, card_of, said
 
 _GIVEN_UP: Final[Mapping[str, str]] = {
     "Expired": "has ended: its time has passed",
@@ -43,4 +43,19 @@ WORDS = (
     Tell("ReservationStatusUpdate", _updated),
     Ask("CancelReservation", _cancel, {"Accepted": DONE, "Rejected": _NOT_KNOWN}),
     Ask("ReserveNow", _reserve, {"Accepted": DONE, **_NOT_RESERVED}),
+)
+
+EXAMPLES = (
+    Example("CancelReservation", "Cancel a reservation", v16={"reservationId": 17}, v2={"reservationId": 17}),
+    Example(
+        "ReserveNow",
+        "Reserve a connector",
+        v16={"connectorId": 1, "expiryDate": "2026-01-01T12:00:00.000Z", "idTag": "04A2B3C4D5", "reservationId": 17},
+        v2={
+            "id": 17,
+            "evseId": 1,
+            "expiryDateTime": "2026-01-01T12:00:00.000Z",
+            "idToken": {"idToken": "04A2B3C4D5", "type": "ISO14443"},
+        },
+    ),
 )

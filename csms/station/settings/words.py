@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from csms.station.device_reports import REPORT_VERDICTS, faults_told, item_name, item_names, part_told, shortened
-from csms.wording import DONE, Ask, Level, Payload, Tell, Words, count_of, items_of, said
+from csms.wording import DONE, Ask, Example, Level, Payload, Tell, Words, count_of, items_of, said
 
 _INVENTORIES: Final[Mapping[str, str]] = {
     "ConfigurationInventory": "all its settings that can be changed",
@@ -94,4 +94,35 @@ WORDS = (
     Ask("GetReport", _report, REPORT_VERDICTS),
     Ask("GetVariables", _read, told=_told),
     Ask("SetVariables", _change, told=_changed),
+)
+
+EXAMPLES = (
+    Example(
+        "ChangeConfiguration", "Change a configuration key", v16={"key": "MeterValueSampleInterval", "value": "60"}
+    ),
+    Example(
+        "GetBaseReport",
+        "Have the whole inventory of settings reported",
+        v2={"requestId": 1, "reportBase": "FullInventory"},
+    ),
+    Example("GetConfiguration", "Read configuration keys", v16={"key": ["HeartbeatInterval"]}),
+    Example("GetReport", "Have chosen settings reported", v2={"requestId": 1, "componentCriteria": ["Problem"]}),
+    Example(
+        "GetVariables",
+        "Read variables",
+        v2={"getVariableData": [{"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}]},
+    ),
+    Example(
+        "SetVariables",
+        "Change variables",
+        v2={
+            "setVariableData": [
+                {
+                    "component": {"name": "OCPPCommCtrlr"},
+                    "variable": {"name": "HeartbeatInterval"},
+                    "attributeValue": "300",
+                }
+            ]
+        },
+    ),
 )

@@ -1,6 +1,6 @@
 """S26: tariffs and payments in words."""
 
-from csms.wording import Ask, Level, Payload, Tell, Words, said
+from csms.wording import Ask, Example, Level, Payload, Tell, Words, said
 
 
 def _settled(request: Payload, _answer: Payload) -> Words:
@@ -26,4 +26,34 @@ WORDS = (
     Ask("GetTariffs", "tell its tariffs"),
     Ask("NotifyWebPaymentStarted", "show that somebody is paying on the web"),
     Ask("SetDefaultTariff", "charge at a new default tariff"),
+)
+
+EXAMPLES = (
+    Example(
+        "ChangeTransactionTariff",
+        "Change the tariff of a running charge",
+        v2={
+            "transactionId": "7f4a2c9e-3b1d",
+            "tariff": {
+                "tariffId": "day",
+                "currency": "EUR",
+                "energy": {"prices": [{"priceKwh": 0.49}], "taxRates": [{"type": "VAT", "tax": 19}]},
+            },
+        },
+    ),
+    Example("ClearTariffs", "Remove tariffs", v2={"tariffIds": ["day"]}),
+    Example("GetTariffs", "List the tariffs", v2={"evseId": 1}),
+    Example("NotifyWebPaymentStarted", "Tell that somebody pays on the web", v2={"evseId": 1, "timeout": 120}),
+    Example(
+        "SetDefaultTariff",
+        "Set the default tariff",
+        v2={
+            "evseId": 0,
+            "tariff": {
+                "tariffId": "day",
+                "currency": "EUR",
+                "energy": {"prices": [{"priceKwh": 0.49}], "taxRates": [{"type": "VAT", "tax": 19}]},
+            },
+        },
+    ),
 )

@@ -1,6 +1,6 @@
 """S15: messages that are asked for, in words."""
 
-from csms.wording import Ask, Payload, at_place, said
+from csms.wording import Ask, Example, Payload, at_place, said
 
 
 def _trigger(request: Payload) -> str:
@@ -8,3 +8,17 @@ def _trigger(request: Payload) -> str:
 
 
 WORDS = (Ask("ExtendedTriggerMessage", _trigger), Ask("TriggerMessage", _trigger))
+
+EXAMPLES = (
+    Example(
+        "ExtendedTriggerMessage",
+        "Ask for a message (security extension)",
+        v16={"requestedMessage": "SignChargePointCertificate"},
+    ),
+    Example(
+        "TriggerMessage",
+        "Ask for a message",
+        v16={"requestedMessage": "StatusNotification", "connectorId": 1},
+        v2={"requestedMessage": "StatusNotification", "evse": {"id": 1, "connectorId": 1}},
+    ),
+)

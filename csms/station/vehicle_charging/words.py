@@ -1,6 +1,6 @@
 """S25: what vehicles want and plan, in words."""
 
-from csms.wording import DONE, Ask, Level, Payload, Tell, Words, place_of, said, status_of, within
+from csms.wording import DONE, Ask, Example, Level, Payload, Tell, Words, place_of, said, status_of, within
 
 
 def _needs(request: Payload, answer: Payload) -> Words:
@@ -32,4 +32,12 @@ WORDS = (
     Tell("NotifyEVChargingNeeds", _needs),
     Tell("NotifyEVChargingSchedule", _planned),
     Ask("NotifyAllowedEnergyTransfer", _transfer, {"Accepted": DONE}),
+)
+
+EXAMPLES = (
+    Example(
+        "NotifyAllowedEnergyTransfer",
+        "Tell which ways of charging are allowed",
+        v2={"transactionId": "7f4a2c9e-3b1d", "allowedEnergyTransfer": ["AC_three_phase"]},
+    ),
 )
