@@ -15,7 +15,7 @@ import structlog
 from sqlmodel import col, func, select
 from websockets.http11 import Request, Response
 
-from broker.handshake import Credentials, credentials_of, identity_of, subprotocols_of
+from broker.handshake import Credentials, credentials_of, identity_of, shown_path, subprotocols_of
 from broker.limits import Buckets, TokenBucket
 from broker.login import TLS_WITH_PASSWORD, Asking, Login
 from broker.metrics import HANDSHAKES
@@ -231,13 +231,13 @@ class Admission:
         if self._logged.take():
             log.info(
                 "handshake refused",
-                path=request.path[:200],
+                path=shown_path(request.path),
                 peer=address_of(socket),
                 cause=refusal.cause,
                 status=int(refusal.status),
                 reason=refusal.detail,
             )
-        identity = identity_of(request.path) or request.path[:200]
+        identity = identity_of(request.path) or shown_path(request.path)
         if refusal.cause is Cause.REFUSED_LIMIT:
             return
         if refusal.cause is Cause.REFUSED_TRIES and not self._told_tries.take(identity):

@@ -467,8 +467,6 @@ class StationConnection:
         if is_sent:
             TRAFFIC.messages_out += 1
             self.messages_out += 1
-        elif self.socket.is_too_slow:
-            self.intent = self.intent or Cause.SLOW_READER
         return is_sent
 
     def shut(self, code: int, reason: str, intent: Cause) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from csms.station.information import is_identity
 
 PATH = "/ocpp/"
+PATH_CHARS_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ def identity_of(path: str) -> str | None:
     except UnicodeDecodeError:
         return None
     return identity if is_identity(identity) else None
+
+
+def shown_path(path: str) -> str:
+    """The start of a request path, as a line and a database can bear it."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in path[:PATH_CHARS_SHOWN])
 
 
 def subprotocols_of(headers: Sequence[str]) -> list[str]:

@@ -271,7 +271,7 @@ class Node:
             code_sent=sent.code if sent else None,
             reason_sent=_storable(sent.reason) if sent else None,
             received_first=protocol.close_rcvd_then_sent,
-            intent=connection.intent,
+            intent=connection.intent or (Cause.SLOW_READER if connection.socket.is_too_slow else None),
         )
         network = protocol.close_exc.__cause__
         station = connection.station

@@ -89,7 +89,7 @@ class Socket(ServerConnection):
         is_handshake = self.request is None
         if is_handshake and self._on_tls is not None and data.startswith(TLS_HELLO):
             self._on_tls(self)
-        super().data_received(data)
+        self._leave_to_library(data)
         # A client that sends on before it is answered is left to the library: its frame may have begun.
         self._splits = is_handshake and self.request is not None and data.endswith(b"\r\n\r\n")
 
@@ -106,7 +106,7 @@ class Socket(ServerConnection):
             start, end = _payload(data, at)
             if end - start > bytes_max:
                 self._splits = False  # the library refuses it before all of it has come
-                super().data_received(data[at:])
+                self._leave_to_library(data[at:])
                 return
             if end > size:
                 self._rest += data[at:]
@@ -121,8 +121,18 @@ class Socket(ServerConnection):
             ):
                 self._on_text(apply_mask(data[start:end], data[start - 4 : start]))
             else:
-                super().data_received(data[at:end])
+                self._leave_to_library(data[at:end])
             at = end
+
+    def _leave_to_library(self, data: bytes) -> None:
+        """It answers pings by itself, for whoever sends them and never reads a pong."""
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > WRITE_BUFFER_BYTES_MAX:
+            self._abort_slow()
+
+    def _abort_slow(self) -> None:
+        self.is_too_slow = True
+        self.transport.abort()
 
     def process_event(self, event: Event) -> None:
         if self.request is None or not isinstance(event, Frame) or event.opcode is Opcode.PONG:
@@ -182,8 +192,7 @@ class Socket(ServerConnection):
         if self.protocol.state is not State.OPEN:
             return False
         if self.transport.get_write_buffer_size() > WRITE_BUFFER_BYTES_MAX:
-            self.is_too_slow = True
-            self.transport.abort()
+            self._abort_slow()
             return False
         data = text.encode()
         self.bytes_out += len(data)

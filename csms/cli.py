@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -44,6 +45,7 @@ out = Console(soft_wrap=True, highlight=False)
 
 def main() -> None:
     """Run the command line; expected refusals are one line and exit code 1."""
+    os.umask(os.umask(0o077) | 0o007)  # database, files and logs are no business of other users of the machine
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # output is for what was asked for
     try:
         app()

@@ -1,5 +1,6 @@
 """B1, B10, S23: why a station does not get in, as the operator reads it over HTTP."""
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -119,3 +120,17 @@ async def test_what_opened_has_no_reason_and_is_not_listed(
     assert (row["station_id"], row["reason"]) == ("CS-1", "the password is wrong")
     rows = await told(api, 2, path="/stations/CS-1/connection-history")
     assert [one["reason"] for one in rows] == ["the password is wrong", None]
+
+
+async def test_a_path_with_control_characters_is_shown_without_them(bench: Bench, api: httpx.AsyncClient) -> None:
+    """It would command the terminal of whoever reads the log, and PostgreSQL stores no NUL."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+    writer.write(
+        b"GET /ocpp/\x1b[2J\0 HTTP/1.1\r\nHost: csms\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 404 ")
+    writer.close()
+    [row] = await told(api)
+    assert row["station_id"] == "/ocpp/\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"

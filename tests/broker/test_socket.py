@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 from websockets.frames import Frame, Opcode
 
+from broker.socket import WRITE_BUFFER_BYTES_MAX
 from csms.config import Settings
 from tests.broker.conftest import DEADLINE_S, Bench, boot
 
@@ -111,3 +112,19 @@ async def test_a_station_that_sends_on_before_it_is_answered_loses_nothing(bench
             assert f'[3,"{message_id}",'.encode() in await reader.readuntil(b"}]")
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_station_that_pings_and_never_reads_costs_little_memory(bench: Bench) -> None:
+    """Pongs are sent by the library; without a limit they would pile up here until the machine has no memory left."""
+    async with bench.station() as client:
+        await boot(client)
+        client.transport.pause_reading()
+        socket = bench.broker.node.connections["CS-1"].socket
+        pings = framed(b"p" * 125, Opcode.PING) * 1000
+        for _ in range(200):  # 25 MB: more than the network takes over
+            if socket.transport.is_closing():
+                break
+            socket.data_received(pings)
+        assert socket.transport.is_closing()
+        assert socket.transport.get_write_buffer_size() < 2 * WRITE_BUFFER_BYTES_MAX
+        assert (await bench.closed()).cause == "slow_reader"

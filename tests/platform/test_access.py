@@ -302,6 +302,18 @@ async def test_failed_logins_are_limited(
 
 
 @pytest.mark.feature("P2")
+@pytest.mark.robustness(3)
+async def test_many_tries_at_once_are_not_all_answered(
+    app: FastAPI, runtime: Runtime, api: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    """Otherwise whoever opens a thousand connections has a thousand guesses in a minute."""
+    await api.post("/api/v1/users", json=KARI)
+    app.state.authenticator = Access(runtime.settings.model_copy(update={"password_tries_per_minute_max": 2}))
+    answers = await asyncio.gather(*(log_in(anonymous, f"wrong wrong wrong {number}") for number in range(10)))
+    assert sum(answer.status_code != 429 for answer in answers) <= 3, "two, and one that was being checked meanwhile"
+
+
+@pytest.mark.feature("P2")
 @pytest.mark.parametrize(
     ("password", "fault"),
     [

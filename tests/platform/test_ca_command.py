@@ -1,6 +1,9 @@
 """B10: `csms ca` on a real installation."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,15 @@ def test_an_authority_is_made_shown_and_signs_for_the_broker(csms: Csms) -> None
     assert x509.load_pem_x509_certificate(csms("ca", "show").encode()) == other
     assert b"PRIVATE KEY-----" in (csms.folder / "csms.db").read_bytes()
     assert b"BEGIN PRIVATE KEY-----" not in (csms.folder / "csms.db").read_bytes()
+
+
+def test_other_users_of_the_machine_read_nothing(tmp_path: Path) -> None:
+    """As a shell starts it, whose files everybody may read."""
+    script = 'umask 022; exec "$0" -m csms "$@"'
+    for arguments in (("db", "upgrade"), ("ca", "create", "--operator-name", "Fjord")):
+        subprocess.run(
+            ["/bin/sh", "-c", script, sys.executable, *arguments], env=os.environ | Csms(tmp_path).env, check=True
+        )
+    made = [tmp_path / "csms.db", *(tmp_path / "data").rglob("*")]
+    assert {path.name for path in made} >= {"csms.db", "secret.key"}
+    assert [path for path in made if path.stat().st_mode & 0o007] == []

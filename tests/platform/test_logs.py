@@ -141,3 +141,20 @@ def test_redaction_ends_in_deep_and_looped_values() -> None:
     loop: dict[str, Any] = {}
     loop["again"] = loop
     assert "(hidden)" in json.dumps(redact(loop))
+
+
+@pytest.mark.feature("P6")
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_no_stranger_forges_a_line_or_commands_a_terminal(output: io.StringIO, kind: str) -> None:
+    log = configured(output, kind)
+    log.info("refused", path="/ocpp/\x1b[2J\x9b31m\r\n2026-01-01 [info] all is well", listed=["\x1b[2J\n"])
+    logging.getLogger("other").warning("standard library: %s", "\x1b[2J\nforged \udcff")
+    try:
+        fail("\x1b[2J")
+    except RuntimeError:
+        log.exception("failed")
+    text = output.getvalue()
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert not [line for line in text.splitlines() if line.startswith(("2026-01-01", "forged"))]
+    assert r"\x1b[2J" in text or r"\u001b[2J" in text

@@ -180,3 +180,43 @@ def test_a_network_profile_in_words_without_its_secrets() -> None:
         "Asked to store in slot 2 how it connects: to wss://csms.example.com/ocpp with security profile 2: done."
     )
     assert "do not tell this" not in str(request)
+
+
+RAW: list[tuple[Version, str, dict[str, Any]]] = [
+    (Version.V16, "ChangeConfiguration", {"key": "AuthorizationKey", "value": "ab" * 20}),
+    (Version.V16, "ChangeConfiguration", {"key": "SecurityProfile", "value": "2"}),
+    (Version.V201, "SetNetworkProfile", SET_PROFILE),
+    (
+        Version.V201,
+        "SetVariables",
+        {
+            "setVariableData": [
+                {
+                    "component": {"name": "SecurityCtrlr"},
+                    "variable": {"name": "BasicAuthPassword"},
+                    "attributeValue": "ab" * 20,
+                }
+            ]
+        },
+    ),
+    (
+        Version.V201,
+        "CustomerInformation",
+        {"requestId": 1, "report": True, "clear": False, "customerIdentifier": "Customer 7"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("version", "action", "payload"), RAW, ids=lambda one: str(one)[:30])
+async def test_a_raw_command_needs_the_right_that_its_own_route_needs(
+    api: httpx.AsyncClient, runtime: Runtime, version: Version, action: str, payload: dict[str, Any]
+) -> None:
+    """Whoever may only operate stations could else choose the password of one, and come here in its name."""
+    await held(runtime, version)
+    key = {"name": "desk", "role": "administrator", "scopes": {"data_access": "read", "operation": "write"}}
+    desk = {"Authorization": f"Bearer {(await api.post('/api/v1/keys', json=key)).json()['key']}"}
+    refused = await api.post(f"{URL}/commands/{action}", json=payload, headers=desk)
+    assert refused.status_code == 403, refused.text
+    assert "device_and_customer_management" in refused.json()["detail"]
+    assert (await api.get(f"{URL}/commands")).json()["items"] == []
+    assert (await api.post(f"{URL}/commands/{action}", json=payload)).json()["outcome"] == "answered"

@@ -283,23 +283,25 @@ class OwnPassword(Strict):
     new: Password
 
 
+_TOO_MANY_LOGINS = "too many failed logins; wait before you try again"
 _LOGIN_REFUSED = "unknown e-mail or wrong password; an administrator can reset it"
 
 
 async def _check_login(runtime: Runtime, access: Access, email: str, password: str, address: str) -> User:
     """Raises Unauthorized, in the same time for an unknown user, and TooMany after too many failures."""
-    for who in (f"address {address}", f"e-mail {email}"):
-        await access.login_failures.check(who, "too many failed logins; wait before you try again")
     async with runtime.store.reading() as work:
         user = await find_login(work, email)
-    async with access.password_checks:
+    sources = (f"address {address}", f"e-mail {email}")
+    async with access.password_checks:  # also around the limits: many tries at once must not all pass them
+        for who in sources:
+            await access.login_failures.check(who, _TOO_MANY_LOGINS)
         is_right = await asyncio.to_thread(is_password, password, None if user is None else user.password_hash)
-    if user is None or not is_right:
+        if user is not None and is_right:
+            return user
         REFUSED.labels("password").inc()
-        for who in (f"address {address}", f"e-mail {email}"):
-            await access.login_failures.count(who, "too many failed logins; wait before you try again")
-        raise Unauthorized(_LOGIN_REFUSED)
-    return user
+        for who in sources:
+            await access.login_failures.count(who, _TOO_MANY_LOGINS)
+    raise Unauthorized(_LOGIN_REFUSED)
 
 
 def _address(request: Request) -> str:

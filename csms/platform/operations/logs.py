@@ -21,6 +21,7 @@ _NOT_OURS: Final = (
     "nats",
 )
 _EXEMPT: Final = frozenset({"event", "level", "timestamp", "logger", "exc_info", "exception", "stack_info"})
+_OF_MANY_LINES: Final = frozenset({"exception", "stack_info"})
 
 
 def redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -30,6 +31,18 @@ def redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
             event[name] = redacted_text(value) if isinstance(value, str) else value
         else:
             event[name] = redact(value, name)
+    return event
+
+
+def escape_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The processor that spells control characters out: no stranger's text forges a line or commands a terminal.
+
+    A traceback keeps its lines; values that are no texts are written as Python spells them, which is safe by itself.
+    """
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            kept = "\n" if name in _OF_MANY_LINES else ""
+            event[name] = "".join(one if one.isprintable() or one in kept else ascii(one)[1:-1] for one in value)
     return event
 
 
@@ -67,6 +80,7 @@ def formatter(kind: str, shared: list[Processor] | None = None) -> logging.Forma
         last += [
             structlog.processors.format_exc_info,
             redact_event,
+            escape_event,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             ),

@@ -2,7 +2,7 @@
 
 from csms.station.commands.api import SaidShown, Timeout
 from csms.station.commands.asking import send_for, why_unanswered
-from csms.station.commands.guards import Guard
+from csms.station.commands.guards import Guard, check_may_manage
 from csms.station.commands.model import Command, CommandOutcome
 from csms.station.commands.service import send, version_of
 
@@ -13,6 +13,7 @@ __all__ = [
     "Guard",
     "SaidShown",
     "Timeout",
+    "check_may_manage",
     "send",
     "send_for",
     "version_of",

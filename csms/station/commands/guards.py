@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from csms.exceptions import Forbidden
 from csms.features import offered
 from csms.ocpp.versions import Version
+from csms.rights import Area, Caller, Level
 from csms.runtime import Runtime
 from csms.station.commands.model import Command
 from csms.station.information import Station
@@ -29,7 +31,7 @@ class Guard:
     prepare: Callable[[Runtime, Version, Payload], Awaitable[Any]]
     """What takes time, before any unit of work; raises Invalid. What it returns is handed to `begin`."""
     begin: Callable[[Work, Command, Station, Payload, Any], Awaitable[None]]
-    """In the unit that stores the command, before it leaves; raises Conflict if it must not."""
+    """In the unit that stores the command, before it leaves; raises Conflict or Forbidden if it must not."""
     end: Callable[[Work, Command, Payload], Awaitable[None]]
     """In the unit that stores the outcome. It never runs if this process dies before."""
 
@@ -40,6 +42,16 @@ class Prepared:
 
     guard: Guard
     value: Any
+
+
+def check_may_manage(caller: Caller, what: str) -> None:
+    """For a guard's `begin`: what has a route of its own with a higher right needs it as a raw command too.
+
+    Raises Forbidden for who may only operate stations.
+    """
+    area = Area.DEVICE_AND_CUSTOMER_MANAGEMENT
+    if not caller.may(area, Level.WRITE):
+        raise Forbidden(f"{what} needs the right to write {area}, which your key or role lacks; ask an administrator")
 
 
 @cache

@@ -11,7 +11,7 @@ from csms.exceptions import Conflict, Invalid
 from csms.ocpp.versions import Version
 from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
-from csms.station.commands import Command, CommandOutcome
+from csms.station.commands import Command, CommandOutcome, check_may_manage
 from csms.station.information import (
     Station,
     check_identity,
@@ -75,8 +75,10 @@ async def prepare(runtime: Runtime, version: Version, action: str, payload: Payl
 async def begin(work: Work, command: Command, station: Station, password_hash: str) -> None:
     """Let the new password hold beside the old one, before it leaves.
 
-    Raises Conflict while another change is under way, or after too many of which nobody knows the outcome.
+    Raises Conflict while another change is under way, or after too many of which nobody knows the outcome; Forbidden
+    for who may not manage stations.
     """
+    check_may_manage(work.actor, "changing the password with which a station logs in")
     check_identity(station.identity, max(station.security_profile, 1))
     rows = await _open_rows(work, station.id)
     for row in rows:

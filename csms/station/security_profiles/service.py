@@ -12,7 +12,7 @@ from csms.rights import Caller
 from csms.routing import ConnectedStation, Payload
 from csms.runtime import Runtime
 from csms.station.certificates import StationCertificate
-from csms.station.commands import Command, CommandOutcome, send, version_of
+from csms.station.commands import Command, CommandOutcome, check_may_manage, send, version_of
 from csms.station.information import Station, fact_about, get_station
 from csms.station.network_profiles import (
     Link,
@@ -108,6 +108,7 @@ async def begin(work: Work, command: Command, station: Station, value: object, r
         raise Conflict(fault)
     if fault is not None:
         return
+    check_may_manage(work.actor, "raising a station's security profile")
     for row in await _open_rows(work, station.id):
         if row.state is UpgradeState.SENDING and row.requested_at >= work.now - (command.deadline_at - command.sent_at):
             raise Conflict("this station's security profile is being raised; wait for the outcome")
