@@ -12,6 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
@@ -31,12 +32,31 @@ def alembic_config(connection: Connection) -> Config:
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
-    """Apply what is missing; does nothing on a database that is up to date."""
+    """Apply what is missing; does nothing on a database that is up to date.
+
+    Raises SystemExit for a database of a version of the program that this one does not know.
+    """
     features()  # registers all tables
+
+    def apply(sync: Connection) -> None:
+        config = alembic_config(sync)
+        _refuse_unknown(sync, config)
+        command.upgrade(config, revision)
+
     async with engine.connect() as opened:
         connection = await opened.execution_options(csms_write=True)
-        await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), revision))
+        await connection.run_sync(apply)
         await connection.commit()
+
+
+def _refuse_unknown(connection: Connection, config: Config) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if unknown:
+        raise SystemExit(
+            f"The database has the schema {', '.join(sorted(unknown))}, which this version of csms does not know: "
+            "another version has upgraded it. Start that one, or restore a backup that was made before the upgrade."
+        )
 
 
 async def is_empty(engine: AsyncEngine) -> bool:
