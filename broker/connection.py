@@ -26,7 +26,7 @@ from csms.ocpp.errors import ErrorKind, OcppError, word
 from csms.routing import PREPARE_S, ConnectedStation, Outside, Preparer, Registration, Routes
 from csms.station.communication_logs import FrameOutcome, record, record_answer_refused, record_handled
 from csms.station.connections import Cause
-from csms.store import Work
+from csms.store import Owner, Work
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class StationConnection:
         settings = outside.settings
         self.socket = socket
         self.station = station
-        self.fence = 0
+        self.owner = Owner(station.id, 0)
         self.intent: Cause | None = None
         self.messages_in = 0
         self.messages_out = 0
@@ -223,6 +223,7 @@ class StationConnection:
     def handle(self, work: Work) -> Awaitable[None]:
         """Handle the call whose turn it is: its rows and its exchange are noted in `work`, its reply kept."""
         handling = self._handling
+        work.owner = self.owner
         if type(handling) is ocpp.Call and not self.outdated_by:
             return self._handle_call(work, handling)  # nearly all; each coroutine less is time for another message
         return self._handle_any(work, handling)

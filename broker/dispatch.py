@@ -10,9 +10,9 @@ from typing import Protocol
 
 import structlog
 
-from broker.metrics import BATCH_CALLS, COMMIT_FAILURES, COMMIT_S
+from broker.metrics import BATCH_CALLS, COMMIT_FAILURES, COMMIT_S, OUTLIVED_CALLS
 from csms.store import Store, Work
-from csms.store.writers import RowRefused
+from csms.store.writers import Outlived, RowRefused
 
 log = structlog.get_logger(__name__)
 
@@ -141,13 +141,24 @@ class Dispatcher:
                 await self._persist(works)
         except RowRefused:
             return [await self._keep_alone(work) for work in works]
+        except Outlived as error:
+            return await self._keep_owned(works, error)
         return [True] * len(works)
+
+    async def _keep_owned(self, works: Sequence[Work], error: Outlived) -> list[bool]:
+        """Without the units of stations that speak with another process by now; there they say it again."""
+        OUTLIVED_CALLS.inc(sum(work.owner in error.owners for work in works))
+        kept = iter(await self._keep([work for work in works if work.owner not in error.owners]))
+        return [work.owner not in error.owners and next(kept) for work in works]
 
     async def _keep_alone(self, work: Work) -> bool:
         try:
             await self._persist([work])
         except RowRefused as error:
             log.error("a row cannot be stored; its call is not acknowledged", error=str(error))  # noqa: TRY400  # no trace wanted
+            return False
+        except Outlived:
+            OUTLIVED_CALLS.inc()
             return False
         return True
 
@@ -156,6 +167,8 @@ class Dispatcher:
         for attempt in range(1, COMMIT_TRIES + 1):
             try:
                 await self._store.commit_all(works)
+            except Outlived:
+                raise
             except RowRefused:
                 if attempt > 1 and await self._store.is_kept(works):
                     self._store.settle(works)  # the try before had committed, only its confirmation was lost

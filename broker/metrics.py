@@ -23,6 +23,9 @@ BATCH_CALLS = Histogram(
 )
 COMMIT_S = Histogram("csms_broker_commit_seconds", "Time of a group commit")
 COMMIT_FAILURES = Counter("csms_broker_commit_failures", "Commits that failed and were tried again")
+OUTLIVED_CALLS = Counter(
+    "csms_broker_outlived_calls", "Calls not kept because another process had taken their station over meanwhile"
+)
 COMMANDS = Counter("csms_broker_commands", "Calls to stations by outcome", ["outcome"])
 
 

@@ -47,7 +47,7 @@ from csms.station.connections.rules import (
 )
 from csms.station.connections.service import DISCONNECT_REQUESTED, node_is_alive
 from csms.station.information import Leniency, Station
-from csms.store import Work
+from csms.store import Owner, Work
 
 log = structlog.get_logger(__name__)
 
@@ -185,7 +185,7 @@ class Node:
         if stale is not None:
             await stale.close()
         self._served[connection.station.connection_id] = await bus.serve(call_subject(identity), serve)
-        notice = orjson.dumps({"fence": connection.fence, "node": self._settings.node_name})
+        notice = orjson.dumps({"fence": connection.owner.fence, "node": self._settings.node_name})
         await bus.publish(f"{OWNER_SUBJECT}.{subject_token(identity)}", notice)
         CONNECTIONS.set(len(self.connections))
 
@@ -314,7 +314,7 @@ class Node:
             await self._try_closes_again(closes)
             return
         for one in opens:
-            one.connection.fence = one.opening.fence
+            one.connection.owner = Owner(one.opening.station_id, one.opening.fence)
             one.done.set_result(one.opening.station_id in stations)
         for close in closes:
             close.done.set_result(True)
@@ -393,7 +393,7 @@ class Node:
             return
         token = message.subject.rpartition(".")[2]
         for identity, connection in list(self.connections.items()):
-            if connection.fence < notice["fence"] and subject_token(identity) == token:
+            if connection.owner.fence < notice["fence"] and subject_token(identity) == token:
                 connection.shut(REPLACED, "replaced by a newer connection", Cause.REPLACED)
 
     # --- the end ------------------------------------------------------------------------------------------

@@ -14,13 +14,14 @@ migrations/  alembic
 from csms.store.scope import unscoped
 from csms.store.store import Store, open_store
 from csms.store.table import BigInt, Json, Owned, Table, UtcDateTime, words
-from csms.store.work import Fact, Work
+from csms.store.work import Fact, Owner, Work
 
 __all__ = [
     "BigInt",
     "Fact",
     "Json",
     "Owned",
+    "Owner",
     "Store",
     "Table",
     "UtcDateTime",

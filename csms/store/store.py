@@ -94,7 +94,8 @@ class Store:
     async def commit_all(self, works: Sequence[Work]) -> None:
         """Group commit: write what the units noted in one transaction; durable when it returns.
 
-        Raises writers.RowRefused when a row breaks a constraint; then nothing of any unit was kept.
+        Raises writers.RowRefused when a row breaks a constraint, and writers.Outlived when a station was taken over
+        by another process; then nothing of any unit was kept.
         """
         for work in works:
             if work.has_session:

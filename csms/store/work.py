@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -31,6 +31,13 @@ class Fact:
     id: int = field(default_factory=new_id)
 
 
+class Owner(NamedTuple):
+    """A station's connection, as a unit of work knows it: the newest one has the highest fence."""
+
+    station_id: int
+    fence: int
+
+
 class Work:
     """One unit of work.
 
@@ -39,7 +46,18 @@ class Work:
     Noted rows are not visible to reads of the same unit.
     """
 
-    __slots__ = ("_open_session", "_session", "actor", "after", "changes", "facts", "is_prepared", "now", "rows")
+    __slots__ = (
+        "_open_session",
+        "_session",
+        "actor",
+        "after",
+        "changes",
+        "facts",
+        "is_prepared",
+        "now",
+        "owner",
+        "rows",
+    )
 
     def __init__(self, now: datetime, open_session: Callable[[], AsyncSession], actor: Caller = SYSTEM) -> None:
         self.now = now
@@ -49,6 +67,8 @@ class Work:
         self.facts: list[Fact] = []
         self.after: list[Callable[[], object]] = []
         self.is_prepared = False
+        self.owner: Owner | None = None
+        """Whose word this unit is; it is refused once somebody else speaks with that station."""
         self._open_session = open_session
         self._session: AsyncSession | None = None
 

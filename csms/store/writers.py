@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
 import asyncpg
 import orjson
 
 from csms.store.table import Json, Table, UtcDateTime, aware
-from csms.store.work import Row, Work
+from csms.store.work import Owner, Row, Work
 
 Convert = Callable[[Any], Any]
 Values = list[Any]
@@ -18,6 +19,14 @@ class RowRefused(Exception):
     """The database cannot take a row: it breaks a constraint or a value does not fit; nothing was kept."""
 
 
+class Outlived(Exception):
+    """A newer connection has taken these stations over, in another process; nothing of any unit was kept."""
+
+    def __init__(self, owners: frozenset[Owner]) -> None:
+        super().__init__(f"{len(owners)} stations were taken over by newer connections")
+        self.owners = owners
+
+
 UNFIT: Final = (ValueError, TypeError, OverflowError)
 """What converting a value for the driver raises: a time without zone, an integer beyond 64 bits, …"""
 
@@ -25,7 +34,8 @@ UNFIT: Final = (ValueError, TypeError, OverflowError)
 class Writer(Protocol):
     """Writes the noted rows and changes of units of work in one transaction, durable when it returns.
 
-    Raises RowRefused when the database cannot take a row, anything else when the database fails.
+    Raises RowRefused when the database cannot take a row, Outlived for units whose owner no longer is the station's,
+    anything else when the database fails.
     """
 
     async def write(self, works: Sequence[Work]) -> None: ...
@@ -112,6 +122,7 @@ class PostgresWriter:
         pool = await self._open()
         try:
             async with pool.acquire(timeout=30) as connection, connection.transaction():
+                await _fence(connection, {work.owner for work in works if work.owner is not None})
                 for form, rows in inserts:
                     await connection.copy_records_to_table(form.table, records=rows, columns=form.columns)
                 for form, rows in updates:
@@ -136,3 +147,23 @@ class PostgresWriter:
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
+
+
+_OUTLIVED: Final = """
+WITH held AS MATERIALIZED (SELECT "id", "fence" FROM "station" WHERE "id" = ANY($1) ORDER BY "id" FOR KEY SHARE)
+SELECT mine.id, mine.fence FROM held JOIN unnest($1::bigint[], $2::bigint[]) AS mine(id, fence) ON mine.id = held.id
+WHERE mine.fence < held.fence
+"""
+
+
+async def _fence(connection: asyncpg.Connection, owners: AbstractSet[Owner]) -> None:
+    """Raises Outlived if a station has a newer owner; until the commit nobody else can become it.
+
+    Who takes a station over locks its row, and thereby waits for this commit before reading what there is of the
+    station. Without that, both would take a repeated message for a new one (ROBUSTNESS 36).
+    """
+    if owners:
+        mine = list(owners)
+        rows = await connection.fetch(_OUTLIVED, [one.station_id for one in mine], [one.fence for one in mine])
+        if rows:
+            raise Outlived(frozenset(Owner(*row) for row in rows))
