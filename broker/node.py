@@ -5,7 +5,7 @@ transaction that opens its history row; the end of an older one can no longer to
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from broker.admission import address_of
 from broker.connection import StationConnection
 from broker.dispatch import Dispatcher
-from broker.metrics import CLOSES, CONNECTIONS
+from broker.metrics import CLOSES, COMMANDS, CONNECTIONS
 from broker.socket import Socket
 from csms.bus import Message, NoResponders, RequestFailed, Subscription, subject_token
 from csms.calls import call_subject, read_order, write_outcome
@@ -91,6 +91,8 @@ class Node:
         self._subscriptions: list[Subscription] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopping = False
+        self.on_news: dict[str, Callable[[], None]] = {}
+        """What this process does on news of that kind, besides what the features do."""
 
     async def start(self) -> None:
         """Close what an earlier life of this node left open (B5), then serve."""
@@ -179,7 +181,9 @@ class Node:
         async def serve(data: bytes) -> bytes:
             if data == PROBE:
                 return ALIVE if await self._answers_ping(connection) else b"gone"
-            return write_outcome(await connection.call(read_order(data)))
+            outcome = await connection.call(read_order(data))
+            COMMANDS.labels(type(outcome).__name__).inc()
+            return write_outcome(outcome)
 
         stale = self._served.pop(old.station.connection_id, None) if old is not None else None
         if stale is not None:
@@ -362,6 +366,8 @@ class Node:
 
     async def _hear(self, organisation_id: int, news: LiveNews) -> None:
         kind = news["kind"]
+        if kind in self.on_news:
+            self.on_news[kind]()
         self._routes.heard(organisation_id, kind, news["data"])
         connection = self.connections.get(news["station"] or "")
         if connection is None:

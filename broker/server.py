@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -17,10 +18,9 @@ from broker.metrics import TLS_FAILURES
 from broker.node import Node
 from broker.socket import Socket
 from broker.tls import FailedHandshake, TlsContexts, TlsFailure, TlsListener, TlsSocket
-from csms.bus import Message, Subscription
 from csms.config import UnknownStations
 from csms.routing import find_routes
-from csms.runtime import LIVE_SUBJECT, Runtime, news_in
+from csms.runtime import Runtime
 from csms.station.connections import Cause, keep_server_certificates, record_refused
 from csms.trust import ROOTS_CHANGED, trusted_roots
 
@@ -44,7 +44,7 @@ class Broker:
         self.tls_port: int | None = None
         self._tls_listener: TlsListener | None = None
         self._server: Server | None = None
-        self._news: Subscription | None = None
+        self._roots_changed = asyncio.Event()
         self._reloads: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
@@ -92,7 +92,7 @@ class Broker:
             settings, self.tls, partial(self._make_tls_socket, server), self.admission.tls_failed
         )
         self.tls_port = await self._tls_listener.start(settings.broker_host, port)
-        self._news = await self.runtime.bus.subscribe(f"{LIVE_SUBJECT}.>", self._on_live)
+        self.node.on_news[ROOTS_CHANGED] = self._roots_changed.set
         self._reloads = asyncio.create_task(self._keep_reloading(self.tls), name="certificates")
 
     def _make_tls_socket(self, server: Server) -> TlsSocket:
@@ -143,12 +143,11 @@ class Broker:
 
     async def _keep_reloading(self, tls: TlsContexts) -> None:
         while True:
-            await asyncio.sleep(self.runtime.settings.tls_reload_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.runtime.settings.tls_reload_s):
+                    await self._roots_changed.wait()
+            self._roots_changed.clear()
             await self._reload(tls)
-
-    async def _on_live(self, message: Message) -> None:
-        if self.tls is not None and any(news["kind"] == ROOTS_CHANGED for news in news_in(message)):
-            await self._reload(self.tls)
 
     async def _process_request(self, socket: ServerConnection, request: Request) -> Response | None:
         return await self.admission.process(_ours(socket), request)
@@ -212,8 +211,6 @@ class Broker:
         await self.dispatcher.stop()
 
     async def _stop_tls(self) -> None:
-        if self._news is not None:
-            await self._news.close()
         if self._reloads is not None:
             self._reloads.cancel()
             await asyncio.gather(self._reloads, return_exceptions=True)

@@ -61,7 +61,7 @@ class Runtime:
         await self.store.close()
 
 
-async def open_runtime(settings: Settings, *, clock: Clock = system_clock, mailer: Mailer | None = None) -> Runtime:
+async def open_runtime(settings: Settings, *, clock: Clock = system_clock) -> Runtime:
     """Open everything that the settings name; the caller closes it."""
     store = open_store(settings.database_url.get_secret_value(), clock)
     bus = open_bus(settings.bus_url.get_secret_value() if settings.bus_url else None)
@@ -73,7 +73,7 @@ async def open_runtime(settings: Settings, *, clock: Clock = system_clock, maile
         bus=bus,
         outbox=Outbox(store, offered("jobs", "CONSUMERS")),
         calls=BusCalls(bus),
-        mailer=mailer or open_mailer(settings),
+        mailer=open_mailer(settings),
         http=open_client(),
         secret_key=read_secret_key(settings),
         files=Blobs(

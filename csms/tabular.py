@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -13,7 +13,6 @@ Columns = Mapping[str, Callable[[RowT], Any]]
 
 CSV_MEDIA_TYPE = "text/csv"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_ROWS_A_CHUNK = 500
 
 
 def neutral(text: str) -> str:
@@ -42,23 +41,13 @@ def _words(value: object) -> str:
     return str(value)
 
 
-def csv_chunks(columns: Columns[RowT], rows: Iterable[RowT], separator: str = ",") -> Iterator[str]:
-    """The table in pieces of some hundred rows, the header first; lines end with CR LF."""
+def csv_text(columns: Columns[RowT], rows: Iterable[RowT]) -> str:
+    """The whole table, its header first, as one text, for lists with a limit; lines end with CR LF."""
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=separator)
+    writer = csv.writer(text)
     writer.writerow(columns)
-    for number, row in enumerate(rows, 1):
-        writer.writerow([cell(read(row)) for read in columns.values()])
-        if number % _ROWS_A_CHUNK == 0:
-            yield text.getvalue()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue()
-
-
-def csv_text(columns: Columns[RowT], rows: Iterable[RowT], separator: str = ",") -> str:
-    """The whole table as one text, for lists with a limit."""
-    return "".join(csv_chunks(columns, rows, separator))
+    writer.writerows([cell(read(row)) for read in columns.values()] for row in rows)
+    return text.getvalue()
 
 
 def wants_csv(accept: str | None) -> bool:

@@ -9,7 +9,7 @@ The broker asks here; features join by offering, in their `ocpp.py`:
 Emit a fact `trusted_roots_changed` when the roots change: every broker then reads them anew.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,8 +37,6 @@ class PresentedCertificate:
     """SHA-256 of the certificates above it, up to the one that is trusted; empty where nothing was verified."""
 
 
-TrustedRoots = Callable[[Work], Awaitable[Sequence[str]]]
-"""What `TRUSTED_ROOTS` is."""
 CertificateCheck = Callable[[Work, int, PresentedCertificate], Awaitable[str | None]]
 
 

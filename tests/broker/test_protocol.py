@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlmodel import col, select
 from websockets.asyncio.client import ClientConnection
 
@@ -137,17 +138,24 @@ async def test_a_repeated_frame_gets_the_same_answer_and_one_row(bench: Bench) -
     assert len(rows) == 1
 
 
+def answered_so_far() -> float:
+    """What the metrics of this process say."""
+    return REGISTRY.get_sample_value("csms_broker_commands_total", {"outcome": "Answered"}) or 0.0
+
+
 @pytest.mark.feature("B3")
 class TestCalls:
     async def test_the_station_answers(self, bench: Bench) -> None:
         async with bench.station() as client:
             await boot(client)
+            before = answered_so_far()
             waiting = asyncio.create_task(order(bench, "Reset", {"type": "Soft"}))
             frame = await recv(client)
             assert frame[0] == 2
             assert frame[2:] == ["Reset", {"type": "Soft"}]
             await client.send(json.dumps([3, frame[1], {"status": "Accepted"}]))
             assert await waiting == Answered({"status": "Accepted"})
+            assert answered_so_far() == before + 1
 
     async def test_the_station_refuses(self, bench: Bench) -> None:
         async with bench.station() as client:

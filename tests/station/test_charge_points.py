@@ -107,7 +107,7 @@ async def test_a_charge_point_never_announced_is_made_when_first_seen(store: Sto
     assert one.status_at == clock()
     assert one.organisation_id == station.organisation_id
     assert one.is_announced
-    assert calling.connected.recall(ChargePoints).number_of(one.id) == 2
+    assert calling.connected.recall(ChargePoints).by_number[2].id == one.id
 
 
 async def test_a_repeated_state_changes_and_tells_nothing(store: Store, clock: FixedClock) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csms.tabular import cell, csv_chunks, csv_text, wants_csv
+from csms.tabular import cell, csv_text, wants_csv
 
 
 class Word(StrEnum):
@@ -48,12 +48,6 @@ def test_what_is_written_can_be_read(texts: list[str]) -> None:
     header, *rows = csv.reader(io.StringIO(written, newline=""))
     assert header == ["text"]
     assert [(row or [""])[0].removeprefix("'") for row in rows] == [text.removeprefix("'") for text in texts]
-
-
-def test_a_long_table_comes_in_pieces() -> None:
-    chunks = list(csv_chunks({"n": lambda n: n}, range(1200)))
-    assert len(chunks) == 3
-    assert "".join(chunks).split() == ["n", *map(str, range(1200))]
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,6 @@ class FrameOutcome(StrEnum):
     """No OCPP frame; `error_code` has our word where we answered."""
     LATE = "late"
     """An answer that nobody waits for any more (or never did)."""
-    IGNORED = "ignored"
-    """Asks for nothing: an unknown message type, or a message that is never answered."""
 
 
 DEVIATING = text("violation IS NOT NULL")

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 
 from csms.ocpp.reading import integer_of
 
 PARTS_MAX: Final = 5_000
 """Parts of one report that are remembered; a real one has some hundred."""
+GAPS_SHOWN_MAX: Final = 20
 
 
 class ReportState(StrEnum):
@@ -51,19 +53,14 @@ def is_whole(parts: Collection[int], last: int | None) -> bool:
     return first in (0, 1) and len(set(parts)) == last - first + 1
 
 
-def missing_parts(parts: Sequence[int], last: int | None, most: int = 20) -> list[int]:
-    """Numbers of parts that did not come, as far as can be told."""
+def missing_parts(parts: Sequence[int], last: int | None) -> list[int]:
+    """Numbers of parts that did not come, as far as can be told: the first few."""
     if not parts:
         return []
-    end = last if last is not None else max(parts)
     seen = set(parts)
-    gaps: list[int] = []
-    for number in range(min(*seen, 1) if len(seen) > 1 else min(seen), min(end, PARTS_MAX) + 1):
-        if number not in seen:
-            gaps.append(number)
-        if len(gaps) == most:
-            break
-    return gaps
+    first = min(parts) if len(seen) == 1 else min(*parts, 1)
+    end = min(max(parts) if last is None else last, PARTS_MAX)
+    return list(islice((number for number in range(first, end + 1) if number not in seen), GAPS_SHOWN_MAX))
 
 
 def part_number(payload: dict[str, Any]) -> int:

@@ -1,12 +1,15 @@
 """S21: switching service packages, and asking whether a station has one."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlmodel import col, select
 
 from csms.station.information import Station, fact_about
 from csms.station.operational_management.model import ActivePackage, PackageSwitch, ServicePackage
 from csms.store import Work
+
+SWITCHES_SHOWN_MAX: Final = 100
 
 
 async def has_active_package(work: Work, station_id: int) -> bool:
@@ -21,10 +24,10 @@ async def packages_of(work: Work, station: Station) -> dict[ServicePackage, Acti
     return {row.package: row for row in await work.session.exec(query)}
 
 
-async def switches_of(work: Work, station: Station, limit: int = 100) -> Sequence[PackageSwitch]:
+async def switches_of(work: Work, station: Station) -> Sequence[PackageSwitch]:
     """The latest switches, newest first."""
     query = select(PackageSwitch).where(PackageSwitch.station_id == station.id)
-    return (await work.session.exec(query.order_by(col(PackageSwitch.id).desc()).limit(limit))).all()
+    return (await work.session.exec(query.order_by(col(PackageSwitch.id).desc()).limit(SWITCHES_SHOWN_MAX))).all()
 
 
 async def switch_package(work: Work, station: Station, package: ServicePackage, *, is_on: bool) -> None:

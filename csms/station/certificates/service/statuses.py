@@ -21,8 +21,8 @@ _UNASKED: Final = "nobody was asked"
 TEXT_CHARS_MAX: Final = 500
 
 
-def _info(code: str, reason: str | None) -> dict[str, str]:
-    return {"reasonCode": code, "additionalInfo": (reason or "")[:TEXT_CHARS_MAX]}
+def _info(reason: str | None) -> dict[str, str]:
+    return {"reasonCode": "Unspecified", "additionalInfo": (reason or "")[:TEXT_CHARS_MAX]}
 
 
 async def certificate_status(work: Work, station: ConnectedStation, payload: Payload) -> Payload:
@@ -34,7 +34,7 @@ async def certificate_status(work: Work, station: ConnectedStation, payload: Pay
     if question is not None:
         await _keep(work, station, question, found)
     if found.status is CertificateStatus.FAILED:
-        return {"status": "Failed", "statusInfo": _info("Unspecified", found.reason)}
+        return {"status": "Failed", "statusInfo": _info(found.reason)}
     return {"status": "Accepted", "ocspResult": text}
 
 
@@ -111,7 +111,7 @@ async def ev_certificate(work: Work, station: ConnectedStation, payload: Payload
         _keep_contract(work, station, payload, contract)
     answer: dict[str, Any] = {"status": "Accepted" if contract.is_accepted else "Failed", "exiResponse": contract.exi}
     if not contract.is_accepted:
-        answer["statusInfo"] = _info("Unspecified", contract.reason)
+        answer["statusInfo"] = _info(contract.reason)
     if station.version is Version.V21 and contract.remaining_contracts is not None:
         answer["remainingContracts"] = contract.remaining_contracts
     return answer

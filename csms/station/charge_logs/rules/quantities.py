@@ -47,6 +47,7 @@ _DEFAULT_UNITS: Final = (
     ("Temperature", "Celsius"),
     ("Frequency", "Hertz"),
 )
+_PREFIX_CHARS_MAX: Final = max(len(prefix) for prefix, _ in _DEFAULT_UNITS)
 REGISTER: Final = "Energy.Active.Import.Register"
 POWER: Final = "Power.Active.Import"
 STATE_OF_CHARGE: Final = "SoC"
@@ -107,7 +108,7 @@ def quantity(sample: Mapping[str, Any]) -> Quantity | None:
     phase, location = str(phase) if phase else None, str(location or OUTLET)
     if not sent:
         is_fraction = not str(sample["value"]).strip().lstrip("+-").isdigit()
-        return Quantity(measurand, phase, location, _default_unit(measurand), value, is_fraction)
+        return Quantity(measurand, phase, location, _default_unit(measurand[:_PREFIX_CHARS_MAX]), value, is_fraction)
     word = str(sent)
     unit, factor = _UNITS.get(word.lower(), (word, 1))
     return Quantity(measurand, phase, location, unit, value * factor, is_fraction=False)
@@ -120,8 +121,9 @@ def _power_of_ten(exponent: object) -> float:
 
 
 @lru_cache(maxsize=128)
-def _default_unit(measurand: str) -> str:
-    return next((unit for prefix, unit in _DEFAULT_UNITS if measurand.startswith(prefix)), "")
+def _default_unit(start: str) -> str:
+    """By the measurand's first characters: a text of a station's own is not kept whole."""
+    return next((unit for prefix, unit in _DEFAULT_UNITS if start.startswith(prefix)), "")
 
 
 def measures(samples: Iterable[object], meter_start_wh: float | None = None) -> Measures:

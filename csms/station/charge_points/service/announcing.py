@@ -57,10 +57,6 @@ class ChargePoints:
     noted: tuple[Work, dict[int, KnownChargePoint]] | None = None
     """What the unit of work under way has noted: several handlers may look at one message."""
 
-    def number_of(self, charge_point_id: int) -> int | None:
-        """The number of the charge point with that id, if it is known here."""
-        return next((number for number, known in self.by_number.items() if known.id == charge_point_id), None)
-
 
 async def load_memory(work: Work, stations: Sequence[ConnectedStation]) -> None:
     """Fill `ChargePoints` of stations that connect: two queries for all of them, two more for those of 2.x."""

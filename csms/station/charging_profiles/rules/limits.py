@@ -31,10 +31,6 @@ def limit_id(number: int, purpose: Purpose) -> int:
     return LIMIT_IDS_FROM + number * len(_PURPOSES) + _PURPOSES.index(purpose)
 
 
-def is_limit_id(profile_id: int) -> bool:
-    return profile_id >= LIMIT_IDS_FROM
-
-
 def limit_profile(
     number: int,
     purpose: Purpose,
@@ -58,9 +54,3 @@ def limit_profile(
         valid_to=until,
         transaction_id=transaction_id,
     )
-
-
-def vehicle_limit(needed_w: Decimal | None, ceiling_w: Decimal | None) -> Decimal | None:
-    """The stricter of what a car can take and what there is; None if neither is known."""
-    known = [one for one in (needed_w, ceiling_w) if one is not None]
-    return min(known) if known else None

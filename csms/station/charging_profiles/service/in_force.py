@@ -85,7 +85,6 @@ class Comparison:
     row: CompositeSchedule | None
     told: Curve | None
     """None if the station told none, or one that is over."""
-    told_window: Window | None
     differences: list[Difference] | None
     """None without anything to compare."""
 
@@ -101,11 +100,11 @@ async def compare(work: Work, station: Station, number: int, duration: timedelta
     overlap = None if row is None else _overlap(row, window)
     schedule = read_schedule(row.schedule) if row is not None else None
     if row is None or overlap is None or schedule is None or row.starts_at is None:
-        return Comparison(window, unit, calculated, row, None, None, None)
+        return Comparison(window, unit, calculated, row, None, None)
     supply = site.supply_of(number)
     told = in_unit(told_curve(schedule, row.starts_at, overlap), unit, supply)
     ours = composite(site, number, overlap, unit)
-    return Comparison(window, unit, calculated, row, told[:POINTS_MAX], overlap, differences(ours, told, overlap))
+    return Comparison(window, unit, calculated, row, told[:POINTS_MAX], differences(ours, told, overlap))
 
 
 async def _told(work: Work, station_id: int, number: int) -> CompositeSchedule | None:

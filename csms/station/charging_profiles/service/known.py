@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
@@ -149,15 +148,14 @@ async def running_at(work: Work, station_id: int, number: int) -> ChargeLog | No
     return found[-1] if found else None
 
 
-async def circumstances(work: Work, station: Station, *, without: int | None = None) -> Circumstances:
-    """What a profile for that station is checked against; `without` leaves one row out."""
+async def circumstances(work: Work, station: Station) -> Circumstances:
+    """What a profile for that station is checked against."""
     running: dict[int, set[str]] = {}
     for log in await running_charges(work, station.id):
         running.setdefault(log.charge_point_number, set()).add(transaction_of(log))
-    rows = [row for row in await installed_rows(work, station.id) if row.id != without]
     return Circumstances(
         version=version_of(station),
-        installed=installed_from(rows),
+        installed=installed_from(await installed_rows(work, station.id)),
         running={number: frozenset(ids) for number, ids in running.items()},
         abilities=await abilities_of(work, station),
     )
@@ -236,7 +234,3 @@ def columns_of(profile: Profile, payload: dict[str, Any], version: Version) -> d
         "protocol": version.value,
         "payload": payload,
     }
-
-
-def is_past(at: datetime | None, now: datetime) -> bool:
-    return at is not None and at <= now

@@ -11,8 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
-CERTIFICATE_CHARS_MAX: Final = 5500
-SIGNATURE_CHARS_MAX: Final = 800
 RSA_BITS_MIN: Final = 2048
 _SHA256: Final = Prehashed(SHA256())  # type: ignore[no-untyped-call,unused-ignore]  # typed since cryptography 45
 
