@@ -70,6 +70,7 @@ class Worker:
                 self.run,
                 "interval",
                 args=[job],
+                name=job.name,
                 seconds=job.every_s,
                 id=job.name,
                 max_instances=1,

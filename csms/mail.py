@@ -133,6 +133,11 @@ def compose(mail: Mail, *, sender: str, clock: Clock) -> EmailMessage:
     return message
 
 
+def is_address(text: str) -> bool:
+    """Whether mail can be sent there, as far as can be seen."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def _address(text: str) -> Address:
     match = _ADDRESS.fullmatch(text)
     if match is None:

@@ -26,8 +26,8 @@ TOLERANCE_S = 300.0
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # no dot: it parts the signed text
 _EVENT = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SECRET_PREFIX = "whsec_"  # noqa: S105  the standard's mark of a secret in base64, not a secret
-_PASSING = frozenset({408, 409, 423, 425, 429})
-"""Refusals that may pass; every other 4xx means that the receiver will not take this delivery."""
+_GONE = 410
+"""The one refusal that is meant for good (Standard Webhooks); others come from receivers being changed, too."""
 
 IpAddress = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[IpAddress]]]
@@ -273,4 +273,4 @@ def _outcome(status: int) -> Sent | Failed:
         return Sent(status)
     if httpx.codes.is_redirect(status):
         return Failed(f"HTTP {status}: redirects are not followed; give the final address", permanent=True)
-    return Failed(f"HTTP {status}", permanent=httpx.codes.is_client_error(status) and status not in _PASSING)
+    return Failed(f"HTTP {status}", permanent=status == _GONE)

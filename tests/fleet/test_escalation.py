@@ -200,6 +200,69 @@ async def test_an_error_that_gets_worse_reaches_a_rule_for_worse_ones(bench: Ben
     assert len(bench.subjects()) == 1
 
 
+async def test_what_gets_worse_has_its_hold_off_from_then(bench: Bench) -> None:
+    await bench.add_rule(severities=["error", "critical"])
+    caller = await bench.station()
+    await caller.call("StatusNotification", connectorId=1, errorCode="WeakSignal", status="Available")
+    await bench.pass_time(days=1)
+    await fault(caller, code="WeakSignal")
+    await bench.pass_time(minutes=4)
+    assert bench.subjects() == []
+    await bench.pass_time(minutes=1)
+    assert len(bench.subjects()) == 1
+
+
+async def test_a_charge_point_out_of_order_is_told_although_only_a_warning_has_a_code(bench: Bench) -> None:
+    await bench.add_rule(severities=["error", "critical"])
+    caller = await bench.station()
+    await caller.call("StatusNotification", connectorId=1, errorCode="WeakSignal", status="Available")
+    await fault(caller, code="NoError")
+    await bench.work()
+    await bench.pass_time(minutes=5)
+    assert [subject.rpartition(": ")[2] for subject in bench.subjects()] == ["Faulted"]
+
+
+async def test_a_deleted_station_keeps_back_nobody_elses_alarms(bench: Bench, api: httpx.AsyncClient) -> None:
+    await bench.add_rule(group_by=GroupBy.ALL, sends_all_clear=True)
+    waiting, told, other = [await bench.station() for _ in range(3)]
+    await fault(told)
+    await bench.work()
+    await bench.pass_time(minutes=6)
+    await recover(told)
+    await bench.runtime.outbox.deliver_due()
+    await fault(waiting)
+    await bench.runtime.outbox.deliver_due()
+    for caller in (waiting, told):
+        answer = await api.delete(f"/api/v1/stations/{caller.connected.identity}")
+        assert answer.status_code == 204, answer.text
+    await fault(other)
+    await bench.work()
+    await bench.pass_time(minutes=6)
+    assert len(bench.subjects()) == 2
+    assert other.connected.identity in bench.subjects()[1]
+    reasons = [one.reason for one in await bench.escalations() if one.state is EscalationState.CANCELLED]
+    assert reasons == ["the station was deleted"] * 2
+    listed = await api.get("/api/v1/errors")
+    assert [item["station_id"] for item in listed.json()["items"]] == [other.connected.identity]
+    csv = await api.get("/api/v1/errors", headers={"Accept": "text/csv"})
+    assert len(csv.text.splitlines()) == 2
+    assert (await api.get("/api/v1/fleet/overview")).json()["with_open_errors"] == 1
+
+
+async def test_a_rule_in_trouble_does_not_keep_back_the_others(bench: Bench) -> None:
+    await bench.add_rule(name="broken", time_zone="Nowhere/Never", hold_off_s=0)
+    await bench.add_rule(name="fine", hold_off_s=0)
+    await fault(await bench.station())
+    await bench.runtime.outbox.deliver_due()
+    with pytest.raises(ExceptionGroup, match="rules that could not be worked through"):
+        await escalate_due(bench.runtime)
+    await deliver_due(bench.runtime)
+    assert {one.rule_name: one.state for one in await bench.escalations()} == {
+        "broken": EscalationState.WAITING,
+        "fine": EscalationState.SENT,
+    }
+
+
 async def test_a_rule_switched_off_tells_nothing_more(bench: Bench) -> None:
     rule = await bench.add_rule()
     await fault(await bench.station())
@@ -325,6 +388,35 @@ async def test_a_window_that_ends_before_the_hold_off_changes_nothing(bench: Ben
 
 
 @pytest.mark.feature("S16")
+async def test_what_gets_worse_after_the_window_is_told(bench: Bench) -> None:
+    for name, severities in (("all", []), ("bad", ["error", "critical"])):
+        await bench.add_rule(name=name, severities=severities)
+    caller = await bench.station()
+    await bench.window(caller, starts_in=timedelta(0), lasts=60 * MINUTE)
+    await caller.call("StatusNotification", connectorId=1, errorCode="WeakSignal", status="Available")
+    await bench.work()
+    await bench.pass_time(days=3)
+    assert await bench.states() == [EscalationState.SUPPRESSED]
+    await fault(caller, code="WeakSignal")
+    await bench.pass_time(minutes=6)
+    assert await bench.states() == [EscalationState.SENT, EscalationState.SENT]
+    assert len(bench.subjects()) == 2
+
+
+async def test_what_gets_worse_inside_the_window_is_not_told(bench: Bench) -> None:
+    for name, severities in (("all", []), ("bad", ["error", "critical"])):
+        await bench.add_rule(name=name, severities=severities)
+    caller = await bench.station()
+    await bench.window(caller, starts_in=timedelta(0), lasts=60 * MINUTE)
+    await caller.call("StatusNotification", connectorId=1, errorCode="WeakSignal", status="Available")
+    await bench.work()
+    await fault(caller, code="WeakSignal")
+    await bench.pass_time(minutes=6)
+    await bench.pass_time(hours=2)
+    assert await bench.states() == [EscalationState.SUPPRESSED, EscalationState.SUPPRESSED]
+    assert bench.subjects() == []
+
+
 async def test_a_window_for_one_charge_point_leaves_the_others_alone(bench: Bench) -> None:
     await bench.add_rule(hold_off_s=0, group_by=GroupBy.NONE)
     caller = await bench.station()

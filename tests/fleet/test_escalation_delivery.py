@@ -156,6 +156,44 @@ async def test_one_recipient_reached_counts_as_told(
     assert len(await smtp.received(1)) == 1
 
 
+async def test_a_mail_server_away_for_half_a_night_loses_no_alarm(
+    runtime: Runtime, api: httpx.AsyncClient, smtp: SmtpServer, clock: FixedClock
+) -> None:
+    await make_rule(api, channel="email", recipients=["night@example.com"])
+    await raise_error(runtime)
+    smtp.refuse["RCPT"] = "451 come back later"
+    for _ in range(60):
+        await deliver_due(runtime)
+        clock.advance(minutes=5)
+    del smtp.refuse["RCPT"]
+    clock.advance(minutes=30)
+    await deliver_due(runtime)
+    await smtp.received(1)
+    assert await states(runtime) == [EscalationState.SENT]
+
+
+async def test_an_alarm_that_could_not_be_sent_while_it_mattered_wakes_nobody_later(
+    runtime: Runtime, api: httpx.AsyncClient, smtp: SmtpServer, clock: FixedClock
+) -> None:
+    await make_rule(api, channel="email", recipients=["night@example.com"], sends_all_clear=True)
+    station = await raise_error(runtime)
+    smtp.refuse["RCPT"] = "451 come back later"
+    await deliver_due(runtime)
+    caller = await connect(runtime.store, station)
+    await caller.call("StatusNotification", connectorId=1, errorCode="NoError", status="Available")
+    del smtp.refuse["RCPT"]
+    for _ in range(3):
+        clock.advance(minutes=5)
+        await runtime.outbox.deliver_due()
+        await escalate_due(runtime)
+        await deliver_due(runtime)
+    assert smtp.mails == []
+    (delivery,) = await deliveries(runtime)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.FAILED, 1)
+    assert delivery.problem == "not sent any more: what it tells of is over"
+    assert await states(runtime) == [EscalationState.FAILED]
+
+
 async def test_without_a_mail_server_the_delivery_says_what_to_set(runtime: Runtime, api: httpx.AsyncClient) -> None:
     await make_rule(api, channel="email", recipients=["night@example.com"])
     await raise_error(runtime)
@@ -458,6 +496,15 @@ async def test_rules_that_cannot_work_are_refused_with_the_place(
     refused = await api.post(RULES, json={"name": "x"} | fields)
     assert refused.status_code == 422, refused.text
     assert refused.json()["errors"][0]["place"] == place
+
+
+@pytest.mark.parametrize("address", ["night..shift@example.com", ".night@example.com", "a" * 65 + "@example.com"])
+async def test_an_address_that_no_mail_can_go_to_is_refused_when_the_rule_is_made(
+    api: httpx.AsyncClient, address: str
+) -> None:
+    answer = await api.post(RULES, json={"name": "Night shift", "channel": "email", "recipients": [address]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["place"] == "body/recipients/0"
 
 
 async def test_a_change_that_breaks_a_rule_is_refused(api: httpx.AsyncClient) -> None:

@@ -115,8 +115,9 @@ def test_what_goes_over_the_limit_shares_the_last_message(
     assert share_out(groups, messages_max) == expected
 
 
-def test_pauses_double_up_to_an_hour_and_end() -> None:
-    assert [pause_s(number) for number in (1, 2, 3, 7, 8, 5000)] == [30, 60, 120, 1920, 3600, 3600]
+def test_pauses_double_up_to_half_an_hour_and_end_after_a_day() -> None:
+    assert [pause_s(number) for number in (1, 2, 3, 6, 7, 5000)] == [30, 60, 120, 960, 1800, 1800]
+    assert 22 * 3600 < sum(map(pause_s, range(1, ATTEMPTS_MAX))) < 24 * 3600
     assert next_attempt(1, NOW, is_final=False) == NOW + timedelta(seconds=30)
     assert next_attempt(1, NOW, is_final=True) is None
     assert next_attempt(ATTEMPTS_MAX, NOW, is_final=False) is None
@@ -157,8 +158,9 @@ def test_a_mail_says_what_where_since_when_what_was_done_and_where_to_look() -> 
         "(GroundFailure, maker's code E7, «leak»)\n"
         "Where:       CP-0001 Quay 3, charge point 2, Harbour, Kai 3, 20457 Hamburg\n"
         "Since:       2026-01-10 03:18 (Europe/Berlin) (12 min)\n"
+        "To do:       keep it out of use until an electrician has looked at it\n"
         "Done so far: waited 5 min whether it ends by itself; no maintenance window is active; "
-        "told 3 times more by the station\n"
+        "repeats by the station: 3\n"
         "More:        http://127.0.0.1:8000/api/v1/stations/CP-0001/errors/1\n"
         "\n"
         "You get this because of the escalation rule «Night shift».\n"
@@ -176,11 +178,19 @@ def test_many_errors_are_one_mail_with_the_worst_first_and_the_rest_counted() ->
 
 
 def test_an_all_clear_says_when_it_ended() -> None:
-    letter = replace(LETTER, is_all_clear=True, entries=[replace(ENTRY, resolved_at=NOW)])
+    letter = replace(LETTER, is_all_clear=True, entries=[replace(ENTRY, resolved_at=NOW)], now=NOW + timedelta(hours=1))
     assert subject_of(letter, Language.GERMAN) == "Entwarnung: CP-0001 Quay 3, Ladepunkt 2: GroundFailure"
     text = text_of(letter, Language.GERMAN, "UTC")
     assert "Beendet: 2026-01-10 02:30 (UTC)" in text
+    assert "(12 min)" in text
     assert "Bisher getan" not in text
+    assert "Zu tun" not in text
+
+
+def test_what_a_component_tells_is_said_in_words() -> None:
+    told = replace(ENTRY, code="ElectricalFeed.Problem", vendor_code=None, info=None)
+    text = text_of(replace(LETTER, entries=[told]), Language.ENGLISH, "UTC")
+    assert "the component ElectricalFeed tells Problem (ElectricalFeed.Problem)\n" in text
 
 
 @pytest.mark.robustness(41)
@@ -190,7 +200,7 @@ def test_texts_of_stations_stay_on_their_line() -> None:
     for language in Language:
         assert subject_of(letter, language).isprintable()
         lines = text_of(letter, language, "UTC").splitlines()
-        assert len(lines) == 7
+        assert len(lines) == 8
         assert max(map(len, lines)) < 700
     assert trial_letter("a\r\nb", Language.ENGLISH)[0] == "Test of the escalation rule «a b»"
 

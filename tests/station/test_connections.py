@@ -195,6 +195,24 @@ class TestDeadNodes:
         assert not (await reload(store, station)).is_online
         assert (await reload(store, other)).is_online
 
+    @pytest.mark.feature("B5")
+    async def test_a_silent_station_was_connected_until_its_broker_died(
+        self, store: Store, clock: FixedClock, runtime: Runtime
+    ) -> None:
+        station = await make_station(store)
+        async with store.writing() as work:
+            await node_is_alive(work, "dead", started_at=work.now)
+        await connect(store, station, clock, "dead")
+        died_at = clock.advance(hours=20)
+        async with store.writing() as work:
+            await node_is_alive(work, "dead")
+        clock.advance(minutes=5)
+        await sweep(runtime)
+        async with store.reading() as work:
+            (row,) = await work.session.exec(select(Connection))
+        assert row.closed_at == died_at
+        assert (await reload(store, station)).offline_since == died_at
+
 
 class TestDisconnect:
     async def test_one_that_is_not_connected_is_a_conflict(self, store: Store, api: httpx.AsyncClient) -> None:

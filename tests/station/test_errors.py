@@ -16,6 +16,7 @@ from csms.runtime import Runtime
 from csms.station.charge_points import ChargePointStatus
 from csms.station.charge_points.service import add_charge_point, charge_points_of
 from csms.station.connections import Cause, record_refused
+from csms.station.connections.service import node_is_alive
 from csms.station.errors import OpenErrors, StationError, open_error_counts
 from csms.station.errors.jobs import watch_offline
 from csms.station.errors.rules import Resolution, Severity, Source
@@ -277,6 +278,36 @@ async def test_a_drop_and_return_within_minutes_is_no_error(
     clock.advance(hours=1)
     await watch_offline(runtime)
     assert await errors_of(runtime.store, station) == []
+
+
+@pytest.mark.robustness(30)
+async def test_after_an_outage_of_ours_stations_have_time_to_come_back(
+    runtime: Runtime, station: Station, clock: FixedClock, settings: Settings
+) -> None:
+    await go(runtime.store, station, is_online=False)
+    clock.advance(minutes=30)
+    async with runtime.store.writing() as work:
+        await node_is_alive(work, "node-1", started_at=work.now)
+    clock.advance(seconds=settings.offline_after_s // 5)
+    await watch_offline(runtime)
+    assert await errors_of(runtime.store, station) == []
+    clock.advance(seconds=settings.offline_after_s)
+    async with runtime.store.writing() as work:
+        await node_is_alive(work, "node-1")
+    await watch_offline(runtime)
+    assert [error.code for error in await errors_of(runtime.store, station)] == ["Offline"]
+
+
+async def test_a_broker_that_starts_again_and_again_hides_no_station(
+    runtime: Runtime, station: Station, clock: FixedClock
+) -> None:
+    await go(runtime.store, station, is_online=False)
+    for _ in range(35):
+        clock.advance(minutes=2)
+        async with runtime.store.writing() as work:
+            await node_is_alive(work, "node-1", started_at=work.now)
+        await watch_offline(runtime)
+    assert [error.code for error in await errors_of(runtime.store, station)] == ["Offline"]
 
 
 @pytest.mark.feature("B10")

@@ -54,6 +54,21 @@ def again(error: OpenError, severity: Severity | None = None) -> OpenError:
             id="the code of a fault comes later",
         ),
         pytest.param(
+            Report("NoError", is_faulted=True), [E7], Consequences(is_new=True), id="a warning explains no fault"
+        ),
+        pytest.param(
+            Report("OtherError", "E7", is_faulted=True),
+            [E7, VAGUE],
+            Consequences(repeated=(again(E7, Severity.ERROR),), displaced=(VAGUE,)),
+            id="a fault was what a warning had told",
+        ),
+        pytest.param(
+            Report("OtherError", "E7"),
+            [E7, VAGUE],
+            Consequences(repeated=(again(E7),), ended=(VAGUE,)),
+            id="a fault is over, a warning is not",
+        ),
+        pytest.param(
             Report("OtherError", "E7", is_faulted=True),
             [E7],
             Consequences(repeated=(again(E7, Severity.ERROR),)),

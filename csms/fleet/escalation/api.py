@@ -1,6 +1,5 @@
 """F2: rules, what became of each error by them, and the deliveries, over HTTP."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
@@ -35,6 +34,7 @@ from csms.fleet.escalation.service import (
 )
 from csms.fleet.escalation.texts import trial_letter
 from csms.ids import Id
+from csms.mail import is_address
 from csms.rights import Area
 from csms.station.errors import Severity, Source, get_error
 from csms.station.information import Station, StationDep
@@ -58,11 +58,10 @@ CONDITIONS_MAX = 200
 RECIPIENTS_MAX = 20
 WEEK_S = 7 * 86400
 DAY_S = 86400
-_ADDRESS = re.compile(r"[^@\s<>,;:\"()\[\]\\]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 def _address(text: str) -> str:
-    if not text.isascii() or not text.isprintable() or not _ADDRESS.fullmatch(text):
+    if not text.isascii() or not is_address(text):
         raise ValueError("not an e-mail address")
     return text
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import structlog
+from prometheus_client import Counter
 from sqlmodel import col, select, update
 
 from csms import mail, webhooks
@@ -33,6 +34,9 @@ log = structlog.get_logger(__name__)
 LEASE_S = 120
 """Longer than any try to send may take."""
 AT_ONCE = 20
+OVER = "not sent any more: what it tells of is over"
+ATTEMPTS = Counter("csms_delivery_attempts", "Tries to send alarms to people and systems", ["channel", "result"])
+GIVEN_UP = Counter("csms_deliveries_given_up", "Alarms that did not reach a recipient, for good", ["channel"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,24 @@ async def lease_due(work: Work, secret_key: bytes, limit: int = AT_ONCE) -> list
         if delivery.attempts >= ATTEMPTS_MAX:
             await _fail(work, delivery, "its last attempt was lost")
             continue
+        if await _is_over(work, delivery):
+            await _fail(work, delivery, OVER)
+            continue
         leased.append(await _lease(work, delivery, secret_key))
     return leased
+
+
+async def _is_over(work: Work, delivery: Delivery) -> bool:
+    """Whether an alert could not be sent for so long that nobody needs to be woken by it any more."""
+    if delivery.kind is not Kind.ALERT or delivery.attempts == 0:
+        return False
+    query = (
+        select(Escalation.id)
+        .join(StationError, col(StationError.id) == Escalation.error_id)
+        .where(col(Escalation.message_id) == delivery.message_id, col(StationError.resolved_at).is_(None))
+        .limit(1)
+    )
+    return (await work.session.exec(query)).first() is None
 
 
 async def _lease(work: Work, delivery: Delivery, secret_key: bytes) -> Leased:
@@ -170,6 +190,7 @@ async def _call_webhook(runtime: Runtime, leased: Leased) -> Outcome:
 
 async def record(work: Work, leased: Leased, outcome: Outcome) -> None:
     """Note how an attempt ended, and what that means for its delivery and its escalations."""
+    ATTEMPTS.labels(leased.channel.value, "sent" if outcome.is_sent else "failed").inc()
     await work.session.exec(
         update(DeliveryAttempt)
         .where(col(DeliveryAttempt.delivery_id) == leased.id, col(DeliveryAttempt.number) == leased.number)
@@ -227,6 +248,9 @@ async def _succeed(work: Work, delivery: Delivery) -> None:
 
 async def _fail(work: Work, delivery: Delivery, problem: str) -> None:
     delivery.state, delivery.problem = DeliveryState.FAILED, problem
+    if problem != OVER:
+        GIVEN_UP.labels(delivery.channel.value).inc()
+        log.warning("a message was given up", delivery_id=delivery.id, rule=delivery.rule_name, problem=problem)
     _tell(work, delivery)
     await work.session.flush()
     others = select(Delivery.id).where(

@@ -40,6 +40,7 @@ async def escalate_rule(work: Work, rule_id: int, public_url: str) -> None:
     if rule is None or not rule.is_active:
         await _drop(work, rule_id, "the rule was switched off" if rule else "the rule was deleted")
         return
+    await _drop_of_deleted(work, rule)
     await _drop_resolved(work, rule)
     await _hold_for_windows(work, rule)
     for kind in (Kind.ALERT, Kind.ALL_CLEAR):
@@ -55,6 +56,17 @@ async def _drop(work: Work, rule_id: int, reason: str) -> None:
         update(Escalation)
         .where(*_due(work, Escalation.rule_id == rule_id))
         .values(state=EscalationState.CANCELLED, reason=reason, ended_at=work.now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _drop_of_deleted(work: Work, rule: EscalationRule) -> None:
+    """Of a station that was deleted meanwhile nobody can be told anything."""
+    is_there = select(Station.id).where(Station.id == Escalation.station_id).exists()
+    await work.session.exec(
+        update(Escalation)
+        .where(*_due(work, Escalation.rule_id == rule.id), ~is_there)
+        .values(state=EscalationState.CANCELLED, reason="the station was deleted", ended_at=work.now)
         .execution_options(synchronize_session=False)
     )
 

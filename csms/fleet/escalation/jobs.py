@@ -14,7 +14,8 @@ from csms.store import Work
 
 async def error_raised(work: Work, event: Event) -> None:
     """An error is new, or worse than before."""
-    await open_escalations(work, int(event.data["error_id"]))
+    worse_since = event.at if event.kind == "error_worsened" else None
+    await open_escalations(work, int(event.data["error_id"]), worse_since=worse_since)
 
 
 async def error_resolved(work: Work, event: Event) -> None:
@@ -30,12 +31,18 @@ async def window_changed(work: Work, event: Event) -> None:
 
 
 async def escalate_due(runtime: Runtime) -> None:
-    """Put escalations whose time has come into messages."""
+    """Put escalations whose time has come into messages; a rule in trouble does not keep back the others."""
     async with runtime.store.reading() as work:
         rule_ids = await due_rules(work)
+    failures = []
     for rule_id in rule_ids:
-        async with runtime.store.writing() as work:
-            await escalate_rule(work, rule_id, runtime.settings.public_url)
+        try:
+            async with runtime.store.writing() as work:
+                await escalate_rule(work, rule_id, runtime.settings.public_url)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised when the others had their turn
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("rules that could not be worked through", failures)
 
 
 async def deliver_due(runtime: Runtime) -> None:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-ATTEMPTS_MAX = 8
+ATTEMPTS_MAX = 52
+"""With the pauses below: for a day, so that a mail server that is away for a night loses no alarm."""
 FIRST_PAUSE_S = 30
-PAUSE_S_MAX = 3600
+PAUSE_S_MAX = 1800
 CARRIER_DIGITS = 5
 """Country and network of an IMSI (ITU-T E.212): MCC of 3 digits and MNC of at least 2."""
 ISSUER_DIGITS = 7
@@ -176,7 +177,7 @@ def share_out(groups: Sequence[GroupT], messages_max: int) -> list[list[GroupT]]
 
 
 def pause_s(attempts: int) -> int:
-    """How long to wait after so many failed attempts: 30 s, doubled each time, an hour at most."""
+    """How long to wait after so many failed attempts: 30 s, doubled each time, half an hour at most."""
     return min(PAUSE_S_MAX, FIRST_PAUSE_S << min(attempts - 1, 16))
 
 

@@ -26,9 +26,9 @@ from csms.fleet.escalation.rules import (
     written,
 )
 from csms.ids import new_id
-from csms.station.errors import Resolution, StationError, began_at, window_of
+from csms.station.errors import Resolution, StationError, began_at
 from csms.station.information import Station
-from csms.station.maintenance_windows import Span
+from csms.station.maintenance_windows import Span, active_at
 from csms.store import Work
 from csms.webhooks import is_public
 
@@ -188,21 +188,46 @@ def add_test(work: Work, rule: EscalationRule, subject: str, text: str) -> list[
 # --- news of errors and windows ---------------------------------------------------------------------------------
 
 
-async def open_escalations(work: Work, error_id: int) -> None:
-    """An error was raised or got worse: note it for every rule that it concerns and that does not know it yet."""
+async def open_escalations(work: Work, error_id: int, *, worse_since: datetime | None = None) -> None:
+    """An error was raised or got worse: note it for every rule that it concerns and that does not know it yet.
+
+    What got worse outside of any window is news, also of an error that began inside one: it is as if it began then.
+    """
     query = select(StationError, Station).join(Station, col(Station.id) == StationError.station_id)
     found = (await work.session.exec(query.where(StationError.id == error_id))).first()
     if found is None:
         return
     error, station = found
-    known = set((await work.session.exec(select(Escalation.rule_id).where(Escalation.error_id == error_id))).all())
-    rules = await _rules_for(work, error, station)
-    if not any(rule.id not in known for rule in rules):
+    known = await _known(work, error_id)
+    rules = [rule for rule in await _rules_for(work, error, station) if _is_news(known.get(rule.id), worse_since)]
+    if not rules:
         return
-    window = await window_of(work, error)
+    began = worse_since or began_at(error.source, error.raised_at, error.received_at)
+    window = await active_at(work, error.station_id, error.charge_point_number, began)
     for rule in rules:
-        if rule.id not in known:
-            _open(work, rule, error, station, window)
+        earlier = known.get(rule.id)
+        if earlier is None:
+            _open(work, rule, error, station, began, window)
+        elif window is None:
+            _open_again(earlier, rule, began, work.now)
+
+
+async def _known(work: Work, error_id: int) -> dict[int, Escalation]:
+    """The alerts of the error, by rule."""
+    query = select(Escalation).where(Escalation.error_id == error_id, Escalation.kind == Kind.ALERT)
+    return {row.rule_id: row for row in await work.session.exec(query.with_for_update())}
+
+
+def _is_news(known: Escalation | None, worse_since: datetime | None) -> bool:
+    return known is None or (worse_since is not None and known.state is EscalationState.SUPPRESSED)
+
+
+def _open_again(escalation: Escalation, rule: EscalationRule, began: datetime, now: datetime) -> None:
+    """Silent so far, because it began inside a window."""
+    escalation.hold_off_until = began + timedelta(seconds=rule.hold_off_s)
+    escalation.due_at = max(escalation.hold_off_until, now)
+    escalation.state, escalation.reason = EscalationState.WAITING, None
+    escalation.window_id = escalation.ended_at = None
 
 
 async def _rules_for(work: Work, error: StationError, station: Station) -> list[EscalationRule]:
@@ -221,8 +246,9 @@ async def _rules_for(work: Work, error: StationError, station: Station) -> list[
     return [rule for rule in await work.session.exec(query) if matches(rule.conditions, subject)]
 
 
-def _open(work: Work, rule: EscalationRule, error: StationError, station: Station, window: Span | None) -> None:
-    began = began_at(error.source, error.raised_at, error.received_at)
+def _open(  # noqa: PLR0917  # an error by a rule
+    work: Work, rule: EscalationRule, error: StationError, station: Station, began: datetime, window: Span | None
+) -> None:
     hold_off_until = began + timedelta(seconds=rule.hold_off_s)
     decision = decide(
         hold_off_until=hold_off_until,

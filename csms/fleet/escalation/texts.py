@@ -57,6 +57,10 @@ class Words:
     """The words of one language."""
 
     codes: Mapping[str, str]
+    of_component: str
+    """In place of a code's words, where a component told it (2.x)."""
+    tasks: Mapping[str, str]
+    """What whoever is woken can do about it, by code."""
     severities: Mapping[str, str]
     of_charge_point: str
     of_station: str
@@ -68,6 +72,7 @@ class Words:
     where: str
     since: str
     ended: str
+    to_do: str
     done: str
     link: str
     vendor_code: str
@@ -104,6 +109,27 @@ _ENGLISH = Words(
         "UnderVoltage": "the voltage is too low",
         "WeakSignal": "weak mobile or wireless signal",
     },
+    of_component="the component {component} tells {variable}",
+    tasks={
+        "CertificateExpiring": "renew the certificate of the station, and see why that did not happen by itself",
+        "ConnectorLockFailure": "unlock the cable remotely; if that fails, have somebody look at plug and socket",
+        "Faulted": "restart the station; if the fault stays, fetch its log and call service",
+        "GroundFailure": "keep it out of use until an electrician has looked at it",
+        "HighTemperature": "check fans and ventilation; it may go on by itself once it has cooled down",
+        "InternalError": "restart the station; if the error comes back, call service with the maker's code",
+        "LocalListConflict": "send the whole local list again",
+        "Offline": "check its power and network; if its tries to connect were refused, put the reason right",
+        "OtherError": "look the maker's code up in its manual",
+        "OverCurrentFailure": "keep it out of use until an electrician has looked at it",
+        "OverVoltage": "check the supply; if other stations there tell the same, call the grid operator",
+        "PowerMeterFailure": "restart the station; energy that is not measured cannot be billed",
+        "PowerSwitchFailure": "take the charge point out of service: it may not switch off",
+        "ReaderFailure": "charges can be started remotely until the reader is repaired",
+        "ResetFailure": "restart it once more; if that fails, have it switched off and on at its place",
+        "TamperDetectionActivated": "have somebody look at the station at once",
+        "UnderVoltage": "check the supply; if other stations there tell the same, call the grid operator",
+        "WeakSignal": "check antenna and SIM card at the next visit",
+    },
     severities={"warning": "Warning", "error": "Error", "critical": "Critical"},
     of_charge_point="charge point {number}",
     of_station="whole station",
@@ -115,10 +141,11 @@ _ENGLISH = Words(
     where="Where",
     since="Since",
     ended="Ended",
+    to_do="To do",
     done="Done so far",
     link="More",
     vendor_code="maker's code {code}",
-    repeated="told {count} times more by the station",
+    repeated="repeats by the station: {count}",
     waited="waited {pause} whether it ends by itself",
     at_once="told at once, without waiting",
     no_window="no maintenance window is active",
@@ -150,6 +177,27 @@ _GERMAN = Words(
         "UnderVoltage": "die Spannung ist zu niedrig",
         "WeakSignal": "schwaches Funksignal",
     },
+    of_component="das Bauteil {component} meldet {variable}",
+    tasks={
+        "CertificateExpiring": "Zertifikat der Station erneuern und klären, warum das nicht von selbst geschah",
+        "ConnectorLockFailure": "Kabel aus der Ferne entriegeln; hilft das nicht, Stecker und Dose ansehen lassen",
+        "Faulted": "Station neu starten; bleibt der Fehler, ihr Protokoll holen und den Service rufen",
+        "GroundFailure": "außer Betrieb lassen, bis eine Elektrofachkraft sie geprüft hat",
+        "HighTemperature": "Lüfter und Belüftung prüfen; abgekühlt läuft sie vielleicht von selbst weiter",
+        "InternalError": "Station neu starten; kommt der Fehler wieder, mit dem Herstellercode den Service rufen",
+        "LocalListConflict": "die ganze Kartenliste neu senden",
+        "Offline": "Strom und Netz prüfen; wurde ihre Anmeldung abgewiesen, den Grund beheben",
+        "OtherError": "den Herstellercode in ihrem Handbuch nachschlagen",
+        "OverCurrentFailure": "außer Betrieb lassen, bis eine Elektrofachkraft sie geprüft hat",
+        "OverVoltage": "Versorgung prüfen; melden andere Stationen dort dasselbe, den Netzbetreiber anrufen",
+        "PowerMeterFailure": "Station neu starten; nicht gemessene Energie lässt sich nicht abrechnen",
+        "PowerSwitchFailure": "Ladepunkt außer Betrieb nehmen: er schaltet vielleicht nicht ab",
+        "ReaderFailure": "bis zur Reparatur lassen sich Ladungen aus der Ferne starten",
+        "ResetFailure": "noch einmal neu starten; hilft das nicht, vor Ort aus- und einschalten lassen",
+        "TamperDetectionActivated": "sofort jemanden nach der Station sehen lassen",
+        "UnderVoltage": "Versorgung prüfen; melden andere Stationen dort dasselbe, den Netzbetreiber anrufen",
+        "WeakSignal": "beim nächsten Besuch Antenne und SIM-Karte prüfen",
+    },
     severities={"warning": "Warnung", "error": "Fehler", "critical": "Kritisch"},
     of_charge_point="Ladepunkt {number}",
     of_station="ganze Station",
@@ -161,10 +209,11 @@ _GERMAN = Words(
     where="Wo",
     since="Seit",
     ended="Beendet",
+    to_do="Zu tun",
     done="Bisher getan",
     link="Mehr",
     vendor_code="Herstellercode {code}",
-    repeated="von der Station noch {count}-mal gemeldet",
+    repeated="Wiederholungen durch die Station: {count}",
     waited="{pause} abgewartet, ob er von selbst endet",
     at_once="sofort gemeldet, ohne abzuwarten",
     no_window="kein Wartungsfenster ist aktiv",
@@ -213,11 +262,13 @@ def _block(entry: Entry, letter: Letter, words: Words, zone: ZoneInfo) -> str:
     lines = [
         (words.what, f"{words.severities[entry.severity]}: {_what(entry, words)}"),
         (words.where, _whole_place(entry, words)),
-        (words.since, f"{_moment(entry.since, zone)} ({_span(letter.now - entry.since)})"),
+        (words.since, f"{_moment(entry.since, zone)} ({_span((entry.resolved_at or letter.now) - entry.since)})"),
     ]
     if entry.resolved_at is not None:
         lines.append((words.ended, _moment(entry.resolved_at, zone)))
     if not letter.is_all_clear:
+        if entry.code in words.tasks:
+            lines.append((words.to_do, words.tasks[entry.code]))
         lines.append((words.done, _done(entry, letter, words)))
     lines.append((words.link, entry.url))
     width = max(len(label) for label, _ in lines) + 2
@@ -230,8 +281,14 @@ def _what(entry: Entry, words: Words) -> str:
         details.append(words.vendor_code.format(code=entry.vendor_code))
     if entry.info:
         details.append(f"«{entry.info}»")
-    plain = words.codes.get(entry.code, entry.code)
-    return f"{plain} ({', '.join(details)})"
+    return f"{_plainly(entry.code, words)} ({', '.join(details)})"
+
+
+def _plainly(code: str, words: Words) -> str:
+    component, dot, variable = code.partition(".")
+    if dot:
+        return words.of_component.format(component=component, variable=variable)
+    return words.codes.get(code, words.codes["OtherError"])
 
 
 def _whole_place(entry: Entry, words: Words) -> str:

@@ -69,6 +69,8 @@ def configure_logs(settings: Settings) -> None:
         other = logging.getLogger(name)
         other.handlers, other.propagate = [], True
         other.setLevel(max(level, logging.WARNING))
+    # It warns each time when a job still waits for the network; one that hangs is told by csms/jobs.py.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 def formatter(kind: str, shared: list[Processor] | None = None) -> logging.Formatter:

@@ -308,9 +308,22 @@ async def server_certificates(work: Work) -> Sequence[ServerCertificate]:
     return (await work.session.exec(query)).all()
 
 
+async def listening_since(work: Work) -> datetime | None:
+    """Since when a broker is there for stations to come back to; None while none is."""
+    query = select(func.min(BrokerNode.started_at)).where(BrokerNode.alive_at >= work.now - NODE_SILENT)
+    return (await work.session.exec(query)).one()
+
+
 async def close_left_open(work: Work, nodes: Sequence[str]) -> int:
-    """B5: close with `0001` what these nodes left open when they died. Returns how many there were."""
-    query = select(Connection).where(col(Connection.closed_at).is_(None), col(Connection.node).in_(nodes))
+    """B5: close with `0001` what these nodes left open when they died. Returns how many there were.
+
+    They were open until the node's last sign of life: a station may be silent for a day, and its pings were answered.
+    """
+    query = (
+        select(Connection, BrokerNode.alive_at)
+        .outerjoin(BrokerNode, col(BrokerNode.name) == Connection.node)
+        .where(col(Connection.closed_at).is_(None), col(Connection.node).in_(nodes))
+    )
     left = (await work.session.exec(query)).all()
     closing = Closing(BROKER_REBOOTED, ClosedBy.BROKER, Cause.BROKER_REBOOTED)
     await record_closed(
@@ -322,9 +335,9 @@ async def close_left_open(work: Work, nodes: Sequence[str]) -> int:
                 organisation_id=one.organisation_id,
                 identity=one.identity,
                 closing=closing,
-                closed_at=one.last_message_at or one.opened_at,
+                closed_at=max(at for at in (one.opened_at, one.last_message_at, alive_at) if at is not None),
             )
-            for one in left
+            for one, alive_at in left
         ],
     )
     return len(left)

@@ -9,7 +9,6 @@ from csms.station.errors.service import (
     open_error_counts,
     raise_noticed,
     resolve_noticed,
-    window_of,
 )
 
 NEEDS = (
@@ -31,5 +30,4 @@ __all__ = [
     "open_error_counts",
     "raise_noticed",
     "resolve_noticed",
-    "window_of",
 ]

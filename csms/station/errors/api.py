@@ -185,8 +185,9 @@ async def resolve_error(station: StationToChange, work: Writing, error_id: Error
 async def list_errors(
     work: Reading, page: PageDep, errors: ErrorsDep, accept: AcceptDep = None
 ) -> Page[ErrorShown] | Response:
-    """Latest first; `from` and `to` are about `raised_at`."""
+    """Latest first, without those of stations that were deleted; `from` and `to` are about `raised_at`."""
+    query = errors.where(select(Station.id).where(Station.id == StationError.station_id).exists())
     if wants_csv(accept):
-        return await _csv(work, errors)
-    rows, cursor = await page_of(work, errors, page, by=StationError.raised_at)
+        return await _csv(work, query)
+    rows, cursor = await page_of(work, query, page, by=StationError.raised_at)
     return Page(items=await _shown(work, rows), next_cursor=cursor)

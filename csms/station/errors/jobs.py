@@ -6,6 +6,7 @@ from csms.runtime import Runtime
 from csms.station.errors.service import (
     OFFLINE_ROWS,
     check_mark,
+    end_of_deleted,
     raise_offline,
     resolve_offline,
     resolve_stale_offline,
@@ -32,6 +33,12 @@ async def station_connected(work: Work, event: Event) -> None:
         await resolve_offline(work, event.station_id, event.at)
 
 
+async def station_deleted(work: Work, event: Event) -> None:
+    """A station is no more."""
+    if event.station_id is not None:
+        await end_of_deleted(work, event.station_id)
+
+
 async def error_raised(work: Work, event: Event) -> None:
     """A new error was marked from memory; make sure that the mark is right."""
     await check_mark(work, int(event.data["error_id"]))
@@ -40,5 +47,6 @@ async def error_raised(work: Work, event: Event) -> None:
 JOBS = (Job("errors.watch_offline", every_s=10, run=watch_offline),)
 CONSUMERS = (
     Consumer("errors.station_connected", frozenset({"station_connected"}), station_connected),
+    Consumer("errors.station_deleted", frozenset({"station_deleted"}), station_deleted),
     Consumer("errors.check_mark", frozenset({"error_raised"}), error_raised),
 )

@@ -7,7 +7,8 @@ What stations do with it:
   Taking it for a replacement would open a new error, and wake somebody, each time a station tells its errors in turn.
   So errors of different codes stay open side by side until `NoError`.
 - `NoError` ends all of them, unless the status is still `Faulted`: then the station forgot the code in a repetition.
-- `Faulted` with `NoError` and nothing open is an error without a code; it gives way to the code when that comes.
+- `Faulted` with `NoError` and nothing open that explains it (a warning does not) is an error without a code; it gives
+  way to the code when that comes, and is over when the charge point is not faulted any more.
 - One widespread station software tells a single error's end with another error's code and the info text
   "Error <vendor code> resolved".
 """
@@ -180,20 +181,28 @@ def consequences(report: Report, open_errors: Sequence[OpenError]) -> Consequenc
     if report.vendor_code is not None and report.info == f"Error {report.vendor_code} resolved":
         return _told_end(report, open_errors)
     same = [one for one in open_errors if (one.code, one.vendor_code) == (report.code, report.vendor_code)]
-    if same:
-        return Consequences(repeated=tuple(_again(one, report.severity) for one in same))
-    vague = [one for one in open_errors if one.code == FAULTED]
+    vague = tuple(one for one in open_errors if one.code == FAULTED and one not in same)
     others = [one for one in open_errors if one.code != FAULTED]
-    excess = max(0, len(others) + 1 - OPEN_ERRORS_MAX)
-    return Consequences(is_new=True, displaced=(*vague, *others[:excess]))
+    excess = [] if same else others[: max(0, len(others) + 1 - OPEN_ERRORS_MAX)]
+    return Consequences(
+        is_new=not same,
+        repeated=tuple(_again(one, report.severity) for one in same),
+        ended=() if report.is_faulted else vague,
+        displaced=(*vague, *excess) if report.is_faulted else tuple(excess),
+    )
 
 
 def _without_code(report: Report, open_errors: Sequence[OpenError]) -> Consequences:
     if not report.is_faulted:
         return Consequences(ended=tuple(open_errors))
-    if open_errors:
+    if _severe(open_errors):
         return Consequences(repeated=tuple(_again(one, one.severity) for one in open_errors))
-    return Consequences(is_new=True)
+    return Consequences(is_new=True, displaced=tuple(open_errors[: max(0, len(open_errors) + 1 - OPEN_ERRORS_MAX)]))
+
+
+def _severe(open_errors: Sequence[OpenError]) -> list[OpenError]:
+    """Those that explain why a charge point is out of order."""
+    return [one for one in open_errors if _ORDER.index(one.severity) >= _ORDER.index(Severity.ERROR)]
 
 
 def _told_end(report: Report, open_errors: Sequence[OpenError]) -> Consequences:
@@ -233,7 +242,7 @@ def connector_consequences(report: Report, open_errors: Sequence[OpenError]) -> 
     here = [one for one in open_errors if one.connector in (None, report.connector)]
     if not report.is_faulted:
         return Consequences(ended=tuple(one for one in here if not one.is_of_component))
-    severe = [one for one in here if _ORDER.index(one.severity) >= _ORDER.index(Severity.ERROR)]
+    severe = _severe(here)
     if severe:
         return Consequences(repeated=tuple(_again(one, one.severity) for one in severe))
     return Consequences(is_new=True, displaced=tuple(open_errors[: max(0, len(open_errors) + 1 - OPEN_ERRORS_MAX)]))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, select, update
 
 from csms.exceptions import Conflict, NotFound
 from csms.routing import ConnectedStation, Registration
-from csms.station.connections import Connection, latest_refusals
+from csms.station.connections import Connection, latest_refusals, listening_since
 from csms.station.errors.model import StationError
 from csms.station.errors.rules import (
     OFFLINE,
@@ -30,6 +30,8 @@ from csms.station.maintenance_windows import Span, Windows, active_at, covering,
 from csms.store import Work
 
 INFO_CHARS_MAX = 255
+RETURN_S_MAX = 3600
+"""A broker that has just started gives stations time to come back; one that starts again and again hides nothing."""
 OFFLINE_ROWS = 200
 """Offline stations told of in one unit of work; after an outage there may be thousands."""
 
@@ -172,7 +174,7 @@ def _repeat(
     work: Work, station: ConnectedStation, number: int, told: Report, error: OpenError, *, was: Iterable[OpenError]
 ) -> None:
     values: dict[str, Any] = {"last_seen_at": work.now, "repeat_count": error.repeat_count}
-    if told.info and told.code == error.code:
+    if told.info and code_to_store(told) == error.code:
         values["info"] = told.info
     if any(before.id == error.id and before.severity != error.severity for before in was):
         values["severity"] = error.severity
@@ -235,8 +237,13 @@ async def check_mark(work: Work, error_id: int) -> None:
 async def raise_offline(work: Work, offline_after_s: float) -> int:
     """Raise `Offline` for stations that did not come back in time; returns for how many (OFFLINE_ROWS at most).
 
-    Only accepted stations that were online once; simulated ones come and go with their process.
+    Only accepted stations that were online once; simulated ones come and go with their process. After an outage of
+    ours nobody is missed before the brokers have been there for `offline_after_s`.
     """
+    latest = work.now - timedelta(seconds=offline_after_s)
+    listening = await listening_since(work)
+    if listening is not None and listening > latest:
+        latest -= timedelta(seconds=RETURN_S_MAX)
     is_told = select(StationError.id).where(
         StationError.station_id == Station.id, StationError.code == OFFLINE, col(StationError.resolved_at).is_(None)
     )
@@ -244,7 +251,7 @@ async def raise_offline(work: Work, offline_after_s: float) -> int:
         select(Station)
         .where(
             col(Station.is_online).is_(False),
-            col(Station.offline_since) <= work.now - timedelta(seconds=offline_after_s),
+            col(Station.offline_since) <= latest,
             Station.registration == Registration.ACCEPTED,
             col(Station.is_demo).is_(False),
             ~is_told.exists(),
@@ -379,6 +386,16 @@ async def noticed_stations(work: Work, code: str) -> Sequence[Station]:
         .distinct()
     )
     return (await work.session.exec(query)).all()
+
+
+async def end_of_deleted(work: Work, station_id: int) -> None:
+    """The station was deleted: nothing of it is wrong any more, and nobody is told so."""
+    await work.session.exec(
+        update(StationError)
+        .where(col(StationError.station_id) == station_id, col(StationError.resolved_at).is_(None))
+        .values(resolved_at=work.now, resolution=Resolution.SYSTEM)
+        .execution_options(synchronize_session=False)
+    )
 
 
 # --- by the API -------------------------------------------------------------------------------------------------
