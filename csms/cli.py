@@ -158,6 +158,8 @@ def features() -> None:
 @app.command()
 def config() -> None:
     """Print the settings in force; secrets are hidden."""
+    from csms.platform.operations.redaction import redacted_text
+
     settings = _settings()
     for name in type(settings).model_fields:
         value = getattr(settings, name)
@@ -168,7 +170,8 @@ def config() -> None:
             shown = make_url(value.get_secret_value()).render_as_string(hide_password=True)
         if isinstance(shown, list):  # as it is written in the environment
             shown = json.dumps([str(one) for one in shown])
-        out.print(f"CSMS_{name.upper()}={'' if shown is None else shown}", markup=False)
+        text = "" if shown is None else redacted_text(str(shown))
+        out.print(f"CSMS_{name.upper()}={text}", markup=False)
 
 
 # --- looking after an installation ----------------------------------------------------------------------------

@@ -23,7 +23,8 @@ class UnknownStations(StrEnum):
 class Settings(BaseSettings):
     """Everything that an operator can set; every limit has its unit in its name."""
 
-    model_config = SettingsConfigDict(env_prefix="CSMS_", extra="forbid", frozen=True)
+    # NAME= is as if it were not there: an empty secret would be one that everybody knows
+    model_config = SettingsConfigDict(env_prefix="CSMS_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     # Storage
     database_url: SecretStr = Field(

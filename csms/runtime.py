@@ -1,6 +1,7 @@
 """What one process of the installation is made of: settings, store, bus, outbox; hosts and jobs are given it."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from csms.bus import Bus, Message, open_bus
 from csms.calls import BusCalls, StationCalls
 from csms.clock import Clock, system_clock
 from csms.config import Settings
+from csms.exceptions import Invalid
 from csms.features import offered
 from csms.files import Blobs
 from csms.mail import Mailer, open_mailer
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 LIVE_SUBJECT = "live"
 """What happened is told on `live.<organisation id>`, right after its commit, in JSON lists of `LiveNews`."""
 NEWS_A_MESSAGE = 100
+SECRET_KEY_CHARS_MIN = 16
 
 
 class LiveNews(TypedDict):
@@ -110,17 +113,37 @@ def news_in(message: Message) -> list[LiveNews]:
 
 
 def read_secret_key(settings: Settings) -> bytes:
-    """The pepper of stored hashes: from the settings, else a file of the data folder made at the first start."""
+    """The pepper of stored hashes: from the settings, else a file of the data folder made at the first start.
+
+    Raises Invalid for one that is too short to be a secret.
+    """
     if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value().encode()
+        return _long_enough(settings.secret_key.get_secret_value(), "CSMS_SECRET_KEY")
     path = settings.data_dir / "secret.key"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_private(path, secrets.token_hex(32))
-        log.info("secret key made; back it up with the database", path=str(path))
-    return path.read_text().strip().encode()
+        _make_secret(path)
+    return _long_enough(path.read_text().strip(), str(path))
 
 
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_text(text)
+def _long_enough(secret: str, source: str) -> bytes:
+    if len(secret) < SECRET_KEY_CHARS_MIN:
+        raise Invalid(
+            f"{source} needs at least {SECRET_KEY_CHARS_MIN} characters; take the one of your backup, or for a new "
+            "installation that of `openssl rand -hex 32`"
+        )
+    return secret.encode()
+
+
+def _make_secret(path: Path) -> None:
+    """Whole or not at all, and once: processes that start together must not read half of it, or one of their own."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    part.touch(mode=0o600, exist_ok=False)
+    part.write_text(secrets.token_hex(32))
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    finally:
+        part.unlink()
+    log.info("secret key made; back it up with the database", path=str(path))
