@@ -1,5 +1,6 @@
 """S1, B9, B10: registering, reading, changing, accepting and deleting stations over HTTP."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -9,6 +10,8 @@ from sqlmodel import select
 from csms.outbox import Event
 from csms.routing import Registration
 from csms.runtime import Runtime
+from csms.station.connections import ShownCertificate, keep_server_certificates
+from csms.station.connections.model import BrokerNode
 from csms.station.information import Station, check_password, find_station
 from csms.store import Store
 from tests.api_client import ApiAs
@@ -196,3 +199,35 @@ async def test_others_may_not(anonymous: httpx.AsyncClient, api_as: ApiAs, store
 @pytest.mark.parametrize("identity", ["%01", "%C3%BC", "x%0A", "x" * 48])
 async def test_an_identity_that_cannot_be_is_not_found(api: httpx.AsyncClient, identity: str) -> None:
     assert (await api.get(f"{PATH}/{identity}")).status_code == 404
+
+
+@pytest.mark.feature("B10")
+async def test_a_profile_with_which_no_station_can_connect_here_is_taken_with_a_warning(
+    api: httpx.AsyncClient, runtime: Runtime
+) -> None:
+    """Operators register stations before the TLS port is there; silence would cost them a night at the station."""
+    made = await api.post(PATH, json={"station_id": "CP-2", "security_profile": 2})
+    assert made.status_code == 201
+    assert made.json()["warnings"] == [
+        "no broker has a TLS port, so the station cannot connect with security profile 2: "
+        "set CSMS_BROKER_TLS_PORT (docs/operating.md)"
+    ]
+    assert (await api.patch(f"{PATH}/CP-2", json={"security_profile": 1})).json()["warnings"] == []
+    runtime.settings = runtime.settings.model_copy(update={"broker_tls_port": 9443})
+    assert (await api.patch(f"{PATH}/CP-2", json={"security_profile": 2})).json()["warnings"] == []
+    [warning] = (await api.patch(f"{PATH}/CP-2", json={"security_profile": 3})).json()["warnings"]
+    assert warning.startswith("nobody is trusted to have issued stations' certificates")
+    await api.post("/api/v1/certificate-authority", json={"operator_name": "Fjord"})
+    assert (await api.patch(f"{PATH}/CP-2", json={"name": "Hof"})).json()["warnings"] == []
+
+
+@pytest.mark.feature("B10")
+async def test_a_broker_in_another_process_may_have_the_tls_port(api: httpx.AsyncClient, runtime: Runtime) -> None:
+    now = runtime.clock()
+    shown = ShownCertificate("server.pem", "CN=csms", ("csms.example.com",), "ab", now, now + timedelta(days=90))
+    async with runtime.store.writing() as work:
+        await keep_server_certificates(work, "broker-1", [shown])
+        work.session.add(BrokerNode(name="broker-1", started_at=now, alive_at=now))
+    for profile in (2, 3):
+        made = await api.post(PATH, json={"station_id": f"CP-{profile}", "security_profile": profile})
+        assert made.json()["warnings"] == []

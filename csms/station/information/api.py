@@ -13,7 +13,7 @@ from csms.routing import Registration
 from csms.runtime import Runtime
 from csms.station.information.model import Leniency, Station, StationStatus
 from csms.station.information.passwords import hashes_for, hashes_in_thread, new_password
-from csms.station.information.rules import PROFILES_WITH_PASSWORD
+from csms.station.information.rules import PROFILES_WITH_PASSWORD, profile_warning
 from csms.station.information.service import (
     change_station,
     check_identity,
@@ -25,6 +25,8 @@ from csms.station.information.service import (
     register_station,
     set_registration,
 )
+from csms.store import Work
+from csms.trust import readiness
 from csms.web import CallerDep, Reading, RuntimeDep, Shown, Strict, Writing, behind, may_read, may_write
 
 router = APIRouter()
@@ -145,7 +147,13 @@ class StationShown(Shown):
     communication: Communication
 
 
-class StationRegistered(StationShown):
+class StationKept(StationShown):
+    """A station as it is now, with what to mind."""
+
+    warnings: list[str] = Field(description="what will keep it from connecting; empty as far as is known")
+
+
+class StationRegistered(StationKept):
     """A new station; its password is shown here and never again."""
 
     password: str | None
@@ -202,6 +210,11 @@ def _parts(station: Station) -> dict[str, Any]:
     }
 
 
+async def _kept(work: Work, station: Station, runtime: Runtime) -> StationKept:
+    warning = profile_warning(station.security_profile, await readiness(work, runtime.settings))
+    return StationKept(**show(station).model_dump(), warnings=[] if warning is None else [warning])
+
+
 async def password_hashes(given: SecretStr | None, protocol: str, runtime: Runtime) -> tuple[list[str], str | None]:
     """Hashes to store and, if it was made here, the password to show once. Before the unit of work: it takes time."""
     if given is None:
@@ -239,8 +252,9 @@ async def register(
         station.created_at = work.now
         station.organisation_id = await own_organisation_id(work)
         await register_station(work, station)
+        kept = await _kept(work, station, runtime)
     response.headers["Location"] = f"/api/v1/stations/{body.station_id}"
-    return StationRegistered(**show(station).model_dump(), password=made)
+    return StationRegistered(**kept.model_dump(), password=made)
 
 
 @router.get(
@@ -259,7 +273,7 @@ async def read(station: StationDep) -> StationShown:
     dependencies=[may_write(Area.DEVICE_AND_CUSTOMER_MANAGEMENT)],
     responses={409: {"description": "the security profile needs a password first"}},
 )
-async def change(station: StationToChange, body: StationChanges, work: Writing) -> StationShown:
+async def change(station: StationToChange, body: StationChanges, work: Writing, runtime: RuntimeDep) -> StationKept:
     values = body.model_dump(exclude_unset=True, exclude={"location"})
     for name in ("tags", "leniency", "security_profile"):
         if name in values and values[name] is None:
@@ -267,7 +281,7 @@ async def change(station: StationToChange, body: StationChanges, work: Writing) 
     if body.location is not None:
         values |= body.location.model_dump(exclude_unset=True)
     change_station(work, station, values)
-    return show(station)
+    return await _kept(work, station, runtime)
 
 
 @router.delete(

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from csms.trust import Readiness
+
 IDENTITY_PATTERN: Final = r"^[A-Za-z0-9*\-_=:+|@.]([A-Za-z0-9*\-_=:+|@. ]{0,46}[A-Za-z0-9*\-_=:+|@.])?$"
 """OCPP 2.0.1 identifierString, 48 characters at most, and blanks inside as OCPP-J 1.6 shows them (3.1.1)."""
 _IDENTITY = re.compile(IDENTITY_PATTERN.removeprefix("^").removesuffix("$"))
@@ -16,6 +18,7 @@ PASSWORD_CHARS_MAX: Final = 40
 PASSWORD_21_CHARS_MAX: Final = 64
 """One of 2.1."""
 PROFILES_WITH_PASSWORD: Final = (1, 2)
+WITH_CERTIFICATE: Final = 3
 _HEX_KEY = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,20}")
 _DEGREES_MAX: Final = (90, 180)
 
@@ -31,6 +34,25 @@ def identity_fault(identity: str, security_profile: int) -> str | None:
         return "an identity has 1 to 48 letters, digits or * - _ = : + | @ . and blanks inside"
     if security_profile in PROFILES_WITH_PASSWORD and ":" in identity:
         return "an identity with a colon cannot log in with a password: HTTP Basic splits there"
+    return None
+
+
+def profile_warning(profile: int, ready: Readiness) -> str | None:
+    """What keeps every station of that security profile out at present, or None."""
+    if profile <= 1:
+        return None
+    if not ready.has_tls:
+        return (
+            f"no broker has a TLS port, so the station cannot connect with security profile {profile}: "
+            "set CSMS_BROKER_TLS_PORT (docs/operating.md)"
+        )
+    if profile == WITH_CERTIFICATE and not ready.has_client_tls:
+        return "a proxy that ends TLS hides stations' certificates: security profile 3 needs CSMS_BROKER_TLS_PORT"
+    if profile == WITH_CERTIFICATE and not ready.has_authority:
+        return (
+            "nobody is trusted to have issued stations' certificates, so the station cannot connect: make an authority "
+            "(POST /api/v1/certificate-authority), or set CSMS_TLS_CLIENT_CA_FILES"
+        )
     return None
 
 

@@ -27,7 +27,6 @@ from csms.station.passwords import has_password
 from csms.station.security_profiles.model import ProfileUpgrade
 from csms.station.security_profiles.rules import (
     WITH_CERTIFICATE,
-    Readiness,
     UpgradeState,
     is_taken,
     obstacle,
@@ -35,23 +34,16 @@ from csms.station.security_profiles.rules import (
     profile_request_16,
 )
 from csms.store import Work
-from csms.trust import trusted_roots
+from csms.trust import Readiness, readiness
 
 SLOTS = range(1, 21)
 """Where a new network profile may be put."""
 
 
-async def readiness(runtime: Runtime) -> Readiness:
+async def ready_now(runtime: Runtime) -> Readiness:
     """What this installation offers."""
-    settings = runtime.settings
     async with runtime.store.reading() as work:
-        roots = await trusted_roots(work)
-    has_port = settings.broker_tls_port is not None
-    return Readiness(
-        has_tls=has_port or settings.broker_port_behind_tls,
-        has_client_tls=has_port,
-        has_authority=bool(roots or settings.tls_client_ca_files),
-    )
+        return await readiness(work, runtime.settings)
 
 
 def checked_profile(value: object) -> int:
@@ -223,7 +215,7 @@ class Sender:
 async def upgrade(sender: Sender, wanted: Wanted) -> ProfileUpgrade:
     """Ask the station to use the higher profile. Raises Conflict and Invalid before anything is sent."""
     runtime, caller = sender.runtime, sender.caller
-    ready = await readiness(runtime)
+    ready = await ready_now(runtime)
     async with runtime.store.reading(caller) as work:
         station = await get_station(work, sender.identity)
         fault = await why_not(work, station, wanted.profile, ready)
