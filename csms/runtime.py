@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 LIVE_SUBJECT = "live"
 """What happened is told on `live.<organisation id>`, right after its commit, in JSON lists of `LiveNews`."""
 NEWS_A_MESSAGE = 100
+ACCESS_SUBJECT = "access"
+"""Told here, without content: keys, users or rights were changed, so what is remembered of them is to be read anew."""
 SECRET_KEY_CHARS_MIN = 16
 
 

@@ -58,7 +58,7 @@ def certificate_checks() -> tuple[CertificateCheck, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class TlsOffer:
     """What this installation offers to stations of higher security profiles."""
 
     has_tls: bool
@@ -68,12 +68,12 @@ class Readiness:
     """Somebody is trusted to have issued stations' certificates, as far as this process can know."""
 
 
-async def readiness(work: Work, settings: Settings) -> Readiness:
+async def tls_offer(work: Work, settings: Settings) -> TlsOffer:
     """What the brokers offer: told by this process's settings, or by the brokers themselves where they are others."""
     is_ours = settings.broker_tls_port is not None
     has_port = is_ours or any([await serves(work) for serves in offered("ocpp", "SERVES_TLS")])
     roots = await trusted_roots(work)
-    return Readiness(
+    return TlsOffer(
         has_tls=has_port or settings.broker_port_behind_tls,
         has_client_tls=has_port,
         has_authority=bool(roots or settings.tls_client_ca_files) or (has_port and not is_ours),

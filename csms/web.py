@@ -48,8 +48,13 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 class Authenticator(Protocol):
     """Turns what stands behind `Bearer` into a caller; offered by platform/access, wired by the host."""
 
-    async def authenticate(self, runtime: Runtime, secret: str, remote_address: str) -> Caller:
-        """Raises Unauthorized for an unknown, expired or revoked secret, TooMany above the rate limit."""
+    async def authenticate(
+        self, runtime: Runtime, secret: str, remote_address: str, *, is_anew: bool = False
+    ) -> Caller:
+        """Raises Unauthorized for an unknown, expired or revoked secret, TooMany above the rate limit.
+
+        `is_anew`: whatever is remembered of it.
+        """
         ...
 
 

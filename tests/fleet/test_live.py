@@ -18,6 +18,7 @@ from csms.exceptions import TooMany
 from csms.fleet.live.rules import event_text
 from csms.fleet.live.service import (
     BACKLOG_EVENTS_MAX,
+    HEARTBEAT_S,
     STREAMS_PER_KEY_MAX,
     WAITING_EVENTS_MAX,
     EventFilter,
@@ -26,9 +27,10 @@ from csms.fleet.live.service import (
 )
 from csms.ids import id_at, new_id, time_of
 from csms.outbox import Event
+from csms.platform.access.service import revoke_key
 from csms.platform.organisations import Organisation
 from csms.rights import DEFAULT_RIGHTS, Caller, Role
-from csms.runtime import Runtime, news_in
+from csms.runtime import ACCESS_SUBJECT, Runtime, news_in
 from csms.store import Fact, Store
 from tests.api_client import ApiAs
 from tests.builders import make_organisation, make_station
@@ -359,3 +361,28 @@ async def test_history_is_paged_filtered_and_ones_own(api: httpx.AsyncClient, ap
     assert (await api.get("/api/v1/events/history", params=early)).json()["items"] == []
     other = await api_as("administrator", await make_organisation(runtime.store, "Other"))
     assert (await other.get("/api/v1/events/history", params={"station": station.identity})).json()["items"] == []
+
+
+@pytest.mark.feature("P2")
+@pytest.mark.parametrize("is_other_process", [False, True])
+async def test_revoking_a_key_ends_its_streams_at_once(
+    app: FastAPI, api: httpx.AsyncClient, runtime: Runtime, organisation: Organisation, *, is_other_process: bool
+) -> None:
+    """Not at the next heartbeat, nor when a process that remembers the key forgets it by itself."""
+    made = (await api.post("/api/v1/keys", json={"name": "page", "role": "user"})).json()
+    async with _served(app) as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+        client.headers["Authorization"] = f"Bearer {made['key']}"
+        async with client.stream("GET", "/api/v1/events") as answer:
+            chunks = answer.aiter_text()
+            assert await anext(chunks) == "retry: 3000\n\n"
+            began = asyncio.get_running_loop().time()
+            if is_other_process:
+                async with runtime.store.writing() as work:
+                    await revoke_key(work, int(made["id"]))
+                await runtime.bus.publish(ACCESS_SUBJECT, b"")
+            else:
+                assert (await api.delete(f"/api/v1/keys/{made['id']}")).status_code == 200
+            async with asyncio.timeout(PATIENCE_S):
+                assert [chunk async for chunk in chunks] == []
+            assert asyncio.get_running_loop().time() - began < HEARTBEAT_S
+        assert (await client.get("/api/v1/me")).status_code == 401

@@ -18,8 +18,7 @@ from csms.station.network_profiles import NetworkProfile
 from csms.station.passwords import PasswordChange
 from csms.station.passwords.rules import ChangeState, new_passwords, verdict
 from csms.station.security_profiles import ProfileUpgrade
-from csms.station.security_profiles.rules import obstacle, profile_in
-from csms.trust import Readiness
+from csms.station.security_profiles.rules import Readiness, obstacle, profile_in
 from tests.builders import connect, make_station
 
 pytestmark = pytest.mark.feature("B10")

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel, Field
 from sqlmodel import col
 
@@ -15,6 +14,7 @@ from csms.ids import Id, id_at
 from csms.outbox import Event
 from csms.rights import Area, Level
 from csms.web import (
+    Authenticator,
     CallerDep,
     Page,
     PageDep,
@@ -24,7 +24,6 @@ from csms.web import (
     Shown,
     may_read,
     page_of,
-    the_caller,
 )
 
 router = APIRouter()
@@ -94,9 +93,10 @@ async def stream_events(
     """
 
     async def is_allowed() -> bool:
-        secret = request.headers.get("authorization", "").partition(" ")[2]
+        secret = request.headers.get("authorization", "").partition(" ")[2].strip()
+        authenticator: Authenticator = request.app.state.authenticator
         try:
-            now = await the_caller(request, HTTPAuthorizationCredentials(scheme="Bearer", credentials=secret))
+            now = await authenticator.authenticate(runtime, secret, caller.remote_address or "", is_anew=True)
         except CsmsError:
             return False
         return now.may(Area.DATA_ACCESS, Level.READ)

@@ -24,7 +24,7 @@ from csms.fleet.live.rules import comment_text, event_text, retry_text
 from csms.ids import id_at, new_id, time_of
 from csms.outbox import Event
 from csms.rights import Caller
-from csms.runtime import LIVE_SUBJECT, Runtime, news_in
+from csms.runtime import ACCESS_SUBJECT, LIVE_SUBJECT, Runtime, news_in
 
 HEARTBEAT_S: Final = 15.0
 RETRY_MS: Final = 3000
@@ -100,6 +100,10 @@ class _Waiting:
         self.has_ended = True
         self._wake.set()
 
+    def wake(self) -> None:
+        """Have `wait` return, for another reason than news."""
+        self._wake.set()
+
     def take(self) -> News | None:
         if not self._news:
             return None
@@ -140,6 +144,8 @@ class Stream:
         self._waiting = _Waiting()
         self._seen: dict[int, None] = {}
         self._has_forgotten = False
+        self._is_doubtful = False
+        """Keys, users or rights were changed: is this one's caller still allowed to listen?"""
         self._begun_at_id = new_id()
         self._read_from_id = self._begun_at_id
 
@@ -148,12 +154,13 @@ class Stream:
         if _lacks_room(self.runtime, self.key):
             return  # it was admitted together with others; it connects again and is told
         _open_streams.add(self)
-        subscription: Subscription | None = None
+        subscription, doubts = None, None
         watch = asyncio.get_running_loop().create_task(self._end_when_stopping())
         try:
             subscription = await self.runtime.bus.subscribe(
                 f"{LIVE_SUBJECT}.{self._caller.organisation_id}", self._hear
             )
+            doubts = await self.runtime.bus.subscribe(ACCESS_SUBJECT, self._doubt)
             yield retry_text(RETRY_MS)
             async for text in self._backlog():
                 yield text
@@ -162,8 +169,9 @@ class Stream:
         finally:
             watch.cancel()
             _open_streams.discard(self)
-            if subscription is not None:
-                _close_later(subscription)
+            for one in (subscription, doubts):
+                if one is not None:
+                    _close_later(one)
 
     async def _end_when_stopping(self) -> None:
         await self._stopping.wait()
@@ -176,6 +184,10 @@ class Stream:
                 at = datetime.fromisoformat(parts["at"])
                 news = News(int(parts["id"]), parts["kind"], parts["station"], at, parts["data"])
                 self._waiting.put(news, len(message.data) // len(told))
+
+    async def _doubt(self, _message: Message) -> None:
+        self._is_doubtful = True
+        self._waiting.wake()
 
     async def _backlog(self) -> AsyncIterator[str]:
         """What the client missed since its last event; a gap where that is too much."""
@@ -200,7 +212,9 @@ class Stream:
         clock = asyncio.get_running_loop().time
         check_at = clock() + self._heartbeat_s
         while True:
-            while (news := self._waiting.take()) is not None:
+            if not await self._may_go_on():
+                return
+            while not self._is_doubtful and (news := self._waiting.take()) is not None:
                 if self._is_new(news.id):
                     yield news.text()
             if self._waiting.has_overflowed or subscription.dropped:
@@ -210,12 +224,17 @@ class Stream:
                 return
             await self._waiting.wait(check_at - clock())
             if clock() >= check_at:
-                check_at = clock() + self._heartbeat_s
-                if not await self._is_allowed():
+                check_at, self._is_doubtful = clock() + self._heartbeat_s, True
+                if not await self._may_go_on():
                     return
                 for one in await self._missed_by_the_bus():
                     yield one.text()
                 yield comment_text("still here")
+
+    async def _may_go_on(self) -> bool:
+        """Whether the caller is still allowed to listen, where that is in doubt."""
+        is_doubtful, self._is_doubtful = self._is_doubtful, False
+        return not is_doubtful or await self._is_allowed()
 
     async def _missed_by_the_bus(self) -> list[News]:
         """Read the last seconds again; not where more was seen in them than is remembered."""

@@ -144,7 +144,7 @@ async def read_key(key_id: KeyId, work: Reading) -> KeyShown:
 
 @router.delete("/keys/{key_id}", summary="Revoke an API key", dependencies=[_WRITE])
 async def remove_key(key_id: KeyId, work: Writing, access: AccessDep) -> KeyShown:
-    """It stops working within five seconds and stays in the list as revoked."""
+    """It stops working at once, streams that it has open end, and it stays in the list as revoked."""
     key = await revoke_key(work, key_id)
     work.after_commit(access.forget)
     return KeyShown.model_validate(key)

@@ -1,4 +1,4 @@
-"""P2: turns a key or a token into a caller: remembered for some seconds, limited in rate."""
+"""P2: turns a key or a token into a caller: remembered until told otherwise, some seconds at most; limited in rate."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from csms.bus import Bus, Message
 from csms.config import Settings
 from csms.exceptions import Unauthorized
 from csms.platform.access.model import ApiKey, LoginToken, User
@@ -16,11 +17,11 @@ from csms.platform.access.rates import Rate
 from csms.platform.access.rules import hash_of, is_token
 from csms.platform.access.service import narrowed, rights_of
 from csms.rights import Caller
-from csms.runtime import Runtime
+from csms.runtime import ACCESS_SUBJECT, Runtime
 from csms.store import Work
 
 REMEMBERED_S: Final = 5
-"""How long another process may still accept a key that was revoked here."""
+"""How long another process may still accept a key that was revoked here, if the news is lost on the way."""
 REMEMBERED_MAX: Final = 10_000
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 SECRET_CHARS_MAX: Final = 512
@@ -53,16 +54,21 @@ class Access:
         self._failures = Rate(settings.password_tries_per_minute_max)
         self._requests = Rate(settings.requests_per_minute_max)
         self._known: dict[str, _Known] = {}
+        self._bus: Bus | None = None
+        self._telling: set[asyncio.Task[None]] = set()
 
-    async def authenticate(self, runtime: Runtime, secret: str, remote_address: str) -> Caller:
+    async def authenticate(
+        self, runtime: Runtime, secret: str, remote_address: str, *, is_anew: bool = False
+    ) -> Caller:
         """Who stands behind the secret.
 
         Raises Unauthorized for an unknown, expired or revoked secret, and TooMany for a key that asks too often or an
         address that guesses too often. A right key always gets in, however often others behind its address guessed.
         """
+        await self._listen(runtime.bus)
         now = runtime.clock()
         secret_hash = hash_of(secret)
-        known = self._known.get(secret_hash)
+        known = None if is_anew else self._known.get(secret_hash)
         if known is None or not known.is_fresh(now):
             known = await self._read(runtime, secret, secret_hash)
         if known is None or (known.expires_at is not None and known.expires_at <= now):
@@ -75,7 +81,20 @@ class Access:
         return replace(known.caller, remote_address=remote_address)
 
     def forget(self) -> None:
-        """Read every key, user and right anew at its next use: something about them was changed."""
+        """Read every key, user and right anew at its next use, in all processes: something about them was changed."""
+        self._known.clear()
+        if self._bus is not None:
+            telling = asyncio.get_running_loop().create_task(self._bus.publish(ACCESS_SUBJECT, b""))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+    async def _listen(self, bus: Bus) -> None:
+        """To the other processes; the bus ends it."""
+        if self._bus is not bus:
+            self._bus = bus
+            await bus.subscribe(ACCESS_SUBJECT, self._hear)
+
+    async def _hear(self, _message: Message) -> None:
         self._known.clear()
 
     async def _read(self, runtime: Runtime, secret: str, secret_hash: str) -> _Known | None:

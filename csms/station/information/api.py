@@ -26,7 +26,7 @@ from csms.station.information.service import (
     set_registration,
 )
 from csms.store import Work
-from csms.trust import readiness
+from csms.trust import tls_offer
 from csms.web import CallerDep, Reading, RuntimeDep, Shown, Strict, Writing, behind, may_read, may_write
 
 router = APIRouter()
@@ -211,7 +211,13 @@ def _parts(station: Station) -> dict[str, Any]:
 
 
 async def _kept(work: Work, station: Station, runtime: Runtime) -> StationKept:
-    warning = profile_warning(station.security_profile, await readiness(work, runtime.settings))
+    offer = await tls_offer(work, runtime.settings)
+    warning = profile_warning(
+        station.security_profile,
+        has_tls=offer.has_tls,
+        has_client_tls=offer.has_client_tls,
+        has_authority=offer.has_authority,
+    )
     return StationKept(**show(station).model_dump(), warnings=[] if warning is None else [warning])
 
 

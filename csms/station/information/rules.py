@@ -3,8 +3,6 @@
 import re
 from typing import Final
 
-from csms.trust import Readiness
-
 IDENTITY_PATTERN: Final = r"^[A-Za-z0-9*\-_=:+|@.]([A-Za-z0-9*\-_=:+|@. ]{0,46}[A-Za-z0-9*\-_=:+|@.])?$"
 """OCPP 2.0.1 identifierString, 48 characters at most, and blanks inside as OCPP-J 1.6 shows them (3.1.1)."""
 _IDENTITY = re.compile(IDENTITY_PATTERN.removeprefix("^").removesuffix("$"))
@@ -37,18 +35,18 @@ def identity_fault(identity: str, security_profile: int) -> str | None:
     return None
 
 
-def profile_warning(profile: int, ready: Readiness) -> str | None:
+def profile_warning(profile: int, *, has_tls: bool, has_client_tls: bool, has_authority: bool) -> str | None:
     """What keeps every station of that security profile out at present, or None."""
     if profile <= 1:
         return None
-    if not ready.has_tls:
+    if not has_tls:
         return (
             f"no broker has a TLS port, so the station cannot connect with security profile {profile}: "
             "set CSMS_BROKER_TLS_PORT (docs/operating.md)"
         )
-    if profile == WITH_CERTIFICATE and not ready.has_client_tls:
+    if profile == WITH_CERTIFICATE and not has_client_tls:
         return "a proxy that ends TLS hides stations' certificates: security profile 3 needs CSMS_BROKER_TLS_PORT"
-    if profile == WITH_CERTIFICATE and not ready.has_authority:
+    if profile == WITH_CERTIFICATE and not has_authority:
         return (
             "nobody is trusted to have issued stations' certificates, so the station cannot connect: make an authority "
             "(POST /api/v1/certificate-authority), or set CSMS_TLS_CLIENT_CA_FILES"

@@ -8,9 +8,8 @@ from csms.runtime import Runtime
 from csms.station.commands import Command, Guard
 from csms.station.information import Station
 from csms.station.security_profiles import service
-from csms.station.security_profiles.rules import asked_profile
+from csms.station.security_profiles.rules import Readiness, asked_profile
 from csms.store import Work
-from csms.trust import Readiness
 
 
 def _guard(action: str) -> Guard:
@@ -19,7 +18,7 @@ def _guard(action: str) -> Guard:
 
     async def prepare(runtime: Runtime, _version: Version, payload: Payload) -> Readiness:
         service.checked_profile(asked_profile(action, payload))
-        return await service.ready_now(runtime)
+        return await service.readiness(runtime)
 
     async def begin(work: Work, command: Command, station: Station, payload: Payload, prepared: Any) -> None:
         await service.begin(work, command, station, asked_profile(action, payload), prepared)

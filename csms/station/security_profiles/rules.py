@@ -1,9 +1,8 @@
 """B10: when a security profile may be raised, and what answers mean (OCPP 1.6 security whitepaper A05; 2.0.1 A05)."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
-
-from csms.trust import Readiness
 
 Payload = dict[str, Any]
 
@@ -24,6 +23,17 @@ class UpgradeState(StrEnum):
     REFUSED = "refused"
     NOT_SENT = "not_sent"
     CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What this installation offers to stations of higher profiles."""
+
+    has_tls: bool
+    has_client_tls: bool
+    """TLS ends here, so that stations' certificates are seen."""
+    has_authority: bool
+    """Somebody is trusted to have issued stations' certificates."""
 
 
 def obstacle(current: int, wanted: int, *, has_password: bool, identity: str, ready: Readiness) -> str | None:

@@ -27,6 +27,7 @@ from csms.station.passwords import has_password
 from csms.station.security_profiles.model import ProfileUpgrade
 from csms.station.security_profiles.rules import (
     WITH_CERTIFICATE,
+    Readiness,
     UpgradeState,
     is_taken,
     obstacle,
@@ -34,16 +35,17 @@ from csms.station.security_profiles.rules import (
     profile_request_16,
 )
 from csms.store import Work
-from csms.trust import Readiness, readiness
+from csms.trust import tls_offer
 
 SLOTS = range(1, 21)
 """Where a new network profile may be put."""
 
 
-async def ready_now(runtime: Runtime) -> Readiness:
+async def readiness(runtime: Runtime) -> Readiness:
     """What this installation offers."""
     async with runtime.store.reading() as work:
-        return await readiness(work, runtime.settings)
+        offer = await tls_offer(work, runtime.settings)
+    return Readiness(offer.has_tls, offer.has_client_tls, offer.has_authority)
 
 
 def checked_profile(value: object) -> int:
@@ -215,7 +217,7 @@ class Sender:
 async def upgrade(sender: Sender, wanted: Wanted) -> ProfileUpgrade:
     """Ask the station to use the higher profile. Raises Conflict and Invalid before anything is sent."""
     runtime, caller = sender.runtime, sender.caller
-    ready = await ready_now(runtime)
+    ready = await readiness(runtime)
     async with runtime.store.reading(caller) as work:
         station = await get_station(work, sender.identity)
         fault = await why_not(work, station, wanted.profile, ready)
