@@ -18,6 +18,7 @@ from broker.dispatch import Dispatcher
 from broker.limits import TokenBucket
 from broker.metrics import REFUSED_ANSWERS, REFUSED_CALLS, TRAFFIC, UNMATCHED_ANSWERS
 from broker.socket import Socket
+from broker.strangers import Strangers
 from csms.calls import Answered, Disconnected, Expired, Order, Outcome, Refused, TimedOut
 from csms.clock import Clock
 from csms.ocpp import conversation as ocpp
@@ -57,6 +58,7 @@ class StationConnection:
         routes: Routes,
         dispatcher: Dispatcher,
         outside: Outside,
+        strangers: Strangers,
         clock: Clock,
     ) -> None:
         settings = outside.settings
@@ -74,6 +76,7 @@ class StationConnection:
         self._routes = routes
         self._dispatcher = dispatcher
         self._outside = outside
+        self._strangers = strangers
         self._settings = settings
         self._clock = clock
         self._waiting: deque[Waiting] = deque()
@@ -117,14 +120,14 @@ class StationConnection:
 
     def _on_answer_refused(self, refused: ocpp.AnswerRefused) -> None:
         REFUSED_ANSWERS.inc()
-        if self._refusals.take():
+        if self._may_store(refused.text):
             self._queue(refused)
 
     def _on_unusable(self, received: ocpp.Received) -> None:
         match received:
             case ocpp.Refused(reply=reply):
                 REFUSED_CALLS.labels(word(received.error.kind, self.station.version)).inc()
-                if self._refusals.take():
+                if self._may_store(received.text):
                     self._queue(received)
                 elif reply is not None:
                     self._send(reply)
@@ -135,10 +138,18 @@ class StationConnection:
                 UNMATCHED_ANSWERS.inc()
                 if self._conversation.is_flooding:
                     self.shut(1008, "too many answers that nobody asked for", Cause.FLOOD)
-                elif self._refusals.take():
+                elif self._may_store(received.text):
                     self._queue(received)
             case _:
                 log.debug("ignored a frame", station=self.station.identity)
+
+    def _may_store(self, unusable: str) -> bool:
+        return self._refusals.take() and self._is_heard(unusable)
+
+    def _is_heard(self, text: str) -> bool:
+        """Whether this frame may be kept: of a station that nobody has accepted only some are."""
+        is_accepted = self.station.registration is Registration.ACCEPTED
+        return is_accepted or self._strangers.may_store(self.station.identity, text)
 
     def _queue(self, received: Waiting) -> None:
         self._waiting.append(received)
@@ -279,6 +290,8 @@ class StationConnection:
             error = OcppError(ErrorKind.INTERNAL, "the central system failed")
         if error is not None:
             work.discard()
+            if not self._is_heard(sent.text):
+                return
         self._record(
             work,
             FrameOutcome.SENT if error is None else FrameOutcome.REFUSED,
@@ -295,6 +308,8 @@ class StationConnection:
         """What the features answer. Raises OcppError, also at once: for a station that may not send this yet."""
         if self.station.registration is not Registration.ACCEPTED and not self._may_come_early(call.action):
             raise OcppError(ErrorKind.SECURITY, "this station is not accepted yet; an operator must accept it")
+        if call.action == "BootNotification" and not self._is_heard(call.text):
+            raise OcppError(ErrorKind.SECURITY, "this station is not accepted yet, and boots too often")
         return self._routes.handle(work, self.station, call.action, call.payload)
 
     def _may_come_early(self, action: str) -> bool:
@@ -310,7 +325,8 @@ class StationConnection:
         self._reply = frames.error_text(
             call.message_id, error.kind, error.description, error.details, self.station.version
         )
-        record_handled(work, self.station, call, answer=self._reply, error_code=code)
+        if self._is_heard(call.text):
+            record_handled(work, self.station, call, answer=self._reply, error_code=code)
 
     def committed(self) -> None:
         """What was noted is durable: now the answer may leave (ROBUSTNESS promise 1)."""

@@ -19,6 +19,7 @@ from broker.connection import StationConnection
 from broker.dispatch import Dispatcher
 from broker.metrics import CLOSES, COMMANDS, CONNECTIONS
 from broker.socket import Socket
+from broker.strangers import Strangers
 from csms.bus import Message, NoResponders, RequestFailed, Subscription, subject_token
 from csms.calls import call_subject, read_order, write_outcome
 from csms.ids import new_id
@@ -84,6 +85,7 @@ class Node:
         self._settings = runtime.settings
         self._routes = routes
         self._dispatcher = dispatcher
+        self._strangers = Strangers()
         self._opens: list[_Open] = []
         self._closes: list[_Close] = []
         self._news = asyncio.Event()
@@ -134,6 +136,7 @@ class Node:
             routes=self._routes,
             dispatcher=self._dispatcher,
             outside=self._runtime,
+            strangers=self._strangers,
             clock=self._runtime.clock,
         )
         opening = NodeOpening(

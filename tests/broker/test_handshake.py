@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import func, select
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from broker.handshake import credentials_of, identity_of, subprotocols_of
 from broker.server import Broker
+from broker.strangers import EACH_AT_ONCE, FRAME_CHARS_MAX, Strangers
 from csms.config import Settings, UnknownStations
 from csms.ocpp.versions import Version
 from csms.outbox import Event
 from csms.routing import Registration
+from csms.station.communication_logs import Frame
 from csms.station.information import Station, stations_by_identity
 from csms.station.information.passwords import hashes_for
 from csms.store import Store
@@ -153,6 +155,35 @@ class TestUnknownHeld:
             async with bench.store.writing() as work:
                 station = (await stations_by_identity(work, ["CS-1"]))["CS-1"]
                 assert station.registration is Registration.PENDING
+
+    async def test_strangers_do_not_fill_the_disk(self, bench: Bench) -> None:
+        """Anybody may connect as one: what they send is answered, and little of it kept, however often they return."""
+        bench.broker.node._strangers = Strangers(lambda: 0.0)
+
+        async def stored(identity: str) -> tuple[int, int]:
+            """Frames, and the events of boots."""
+            async with bench.store.reading() as work:
+                station = (await stations_by_identity(work, [identity]))[identity]
+                frames = await work.session.exec(select(func.count()).where(Frame.station_id == station.id))
+                boots = select(func.count()).where(Event.station_id == station.id, Event.kind == "station_booted")
+                return frames.one(), (await work.session.exec(boots)).one()
+
+        async with bench.station() as client:
+            large = await call(client, "DataTransfer", vendorId="V", data="x" * FRAME_CHARS_MAX)
+            assert large[2] == "SecurityError"
+            assert await stored("CS-1") == (0, 0)
+            for _ in range(EACH_AT_ONCE // 2):
+                assert (await boot(client))[2]["status"] == "Pending"
+        async with bench.station() as client:
+            for _ in range(EACH_AT_ONCE):
+                assert (await call(client, "Heartbeat"))[2] == "SecurityError"
+            assert (await boot(client))[2] == "SecurityError"
+            await client.send("no JSON")
+            assert (await call(client, "Heartbeat"))[2] == "SecurityError"
+            assert await stored("CS-1") == (EACH_AT_ONCE, EACH_AT_ONCE // 2)
+        async with bench.station("CS-2") as client:
+            assert (await boot(client))[2]["status"] == "Pending"
+            assert await stored("CS-2") == (1, 1)
 
     async def test_no_more_than_the_limit_are_held(self, bench: Bench) -> None:
         limited = bench.broker.runtime.settings.model_copy(update={"pending_stations_max": 1})
