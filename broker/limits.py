@@ -27,18 +27,25 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    def spend(self, count: float) -> bool:
+        """Take so many, also more than there are: what was done is paid for later. Whether one more is allowed now."""
+        now = self._now()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - count
+        self._at = now
+        return self._tokens >= 1
+
     def give_back(self) -> None:
         """What was taken turned out not to be needed."""
         self._tokens = min(self._burst, self._tokens + 1)
 
     def has_one(self) -> bool:
         """Whether `take` would succeed now."""
-        elapsed = self._now() - self._at
-        return min(self._burst, self._tokens + elapsed * self._rate) >= 1
+        return not self.wait_s()
 
     def wait_s(self) -> float:
         """How long until the next is allowed."""
-        return max(0.0, (1 - self._tokens) / self._rate)
+        elapsed = self._now() - self._at
+        return max(0.0, (1 - min(self._burst, self._tokens + elapsed * self._rate)) / self._rate)
 
 
 class Buckets:

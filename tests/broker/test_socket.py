@@ -39,6 +39,15 @@ def framed(payload: bytes, opcode: Opcode = Opcode.TEXT, *, fin: bool = True) ->
     return Frame(opcode, payload, fin).serialize(mask=True)
 
 
+def request_of(identity: str) -> bytes:
+    """The request of a handshake, by hand."""
+    key = base64.b64encode(bytes(16)).decode()
+    return (
+        f"GET /ocpp/{identity} HTTP/1.1\r\nHost: csms\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+    ).encode()
+
+
 def stream() -> bytes:
     """Calls 1 to 6, whole and in fragments, with control frames between and within them."""
     fourth = heartbeat("4")
@@ -96,15 +105,10 @@ async def test_a_frame_that_is_too_long_is_refused_before_it_has_come(bench: Ben
 
 async def test_a_station_that_sends_on_before_it_is_answered_loses_nothing(bench: Bench) -> None:
     """Its first frames come in one segment with its request."""
-    key = base64.b64encode(bytes(16)).decode()
-    request = (
-        "GET /ocpp/CS-1 HTTP/1.1\r\nHost: csms\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
-    ).encode()
     told = b'[2,"0","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]'
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
     data = framed(told) + framed(heartbeat("1")) + framed(heartbeat("2"))
-    writer.write(request + data[:-3])
+    writer.write(request_of("CS-1") + data[:-3])
     async with asyncio.timeout(DEADLINE_S):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         writer.write(data[-3:])
