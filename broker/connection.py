@@ -17,6 +17,7 @@ from broker.calls import PendingCall, asked_for
 from broker.dispatch import Dispatcher
 from broker.limits import TokenBucket
 from broker.metrics import REFUSED_ANSWERS, REFUSED_CALLS, TRAFFIC, UNMATCHED_ANSWERS
+from broker.pace import Pace
 from broker.socket import Socket
 from broker.strangers import Strangers
 from csms.calls import Answered, Disconnected, Expired, Order, Outcome, Refused, TimedOut
@@ -33,9 +34,6 @@ log = structlog.get_logger(__name__)
 
 STORED_REFUSALS_PER_MINUTE = 60
 """Frames that could not be used are stored up to that rate; beyond it they are only counted."""
-
-CHARS_A_CALL = 4096
-"""A longer frame counts as several: parsing, mending and storing it keeps all others waiting."""
 
 SCHEMA_BREACHES = frozenset(
     {
@@ -85,9 +83,7 @@ class StationConnection:
         self._waiting: deque[Waiting] = deque()
         self._handling: Waiting | None = None
         self._reply: str | None = None
-        self._rate = TokenBucket(settings.calls_per_second_max, settings.calls_burst_max)
-        self._slowed: asyncio.TimerHandle | None = None
-        """Reads on when the station may send again."""
+        self._pace = Pace(socket, self._waiting, settings)
         self._refusals = TokenBucket(STORED_REFUSALS_PER_MINUTE / 60, STORED_REFUSALS_PER_MINUTE)
         self._orders: deque[PendingCall] = deque()
         self._current: PendingCall | None = None
@@ -121,7 +117,7 @@ class StationConnection:
             self._on_answer_refused(received)
         else:
             self._on_unusable(received)
-        self._slow_down(text)
+        self._pace.count(text)
 
     def _on_answer_refused(self, refused: ocpp.AnswerRefused) -> None:
         REFUSED_ANSWERS.inc()
@@ -196,27 +192,6 @@ class StationConnection:
         """Nobody waits any longer for what is being prepared."""
         if self._preparing is not None:
             self._preparing.cancel()
-
-    def _slow_down(self, text: str) -> None:
-        """Back-pressure on a station that sends more than is allowed or than is being answered."""
-        if (
-            not self._rate.spend(1 + len(text) // CHARS_A_CALL)
-            or len(self._waiting) >= self._settings.calls_waiting_max
-        ):
-            self.socket.pause()
-            self._speed_up()
-
-    def _speed_up(self) -> None:
-        """Read on as soon as that is allowed; where too much waits, an answer calls this again."""
-        wait_s = self._rate.wait_s()
-        if wait_s and self._slowed is None:
-            self._slowed = asyncio.get_running_loop().call_later(wait_s, self._end_of_wait)
-        elif not wait_s and len(self._waiting) < self._settings.calls_waiting_max:
-            self.socket.resume()
-
-    def _end_of_wait(self) -> None:
-        self._slowed = None
-        self._speed_up()
 
     # --- handing over to a newer connection -------------------------------------------------------------------
 
@@ -362,8 +337,7 @@ class StationConnection:
 
     def _go_on(self) -> None:
         self._next()
-        if len(self._waiting) == self._settings.calls_waiting_max // 2:
-            self._speed_up()
+        self._pace.answered()
 
     # --- records ----------------------------------------------------------------------------------------------
 
@@ -510,8 +484,7 @@ class StationConnection:
     def lost(self) -> None:
         """The socket is gone: settle what waits."""
         self._is_closed = True
-        if self._slowed is not None:
-            self._slowed.cancel()
+        self._pace.end()
         self._waiting.clear()
         self._hurry()
         for pending in self._orders:

@@ -126,9 +126,9 @@ async def test_a_station_that_pings_and_never_reads_costs_little_memory(bench: B
         socket = bench.broker.node.connections["CS-1"].socket
         pings = framed(b"p" * 125, Opcode.PING) * 1000
         for _ in range(200):  # 25 MB: more than the network takes over
-            if socket.transport.is_closing():
+            if not socket.transport.is_reading():
                 break
             socket.data_received(pings)
-        assert socket.transport.is_closing()
+        assert not socket.transport.is_reading()
         assert socket.transport.get_write_buffer_size() < 2 * WRITE_BUFFER_BYTES_MAX
-        assert (await bench.closed()).cause == "slow_reader"
+        client.transport.abort()
