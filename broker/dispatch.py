@@ -112,13 +112,13 @@ class Dispatcher:
             work = self._store.note(now)
             try:
                 await piece.handle(work)
+                if work.has_session:
+                    await work.close()  # what it read, it has read: a batch holds one database connection, not hundreds
             except Exception:  # a piece turns what goes wrong into an answer; this is the database's fault or our own
                 log.exception("piece failed")
                 await work.close()
-                piece.failed()
+                _tell(piece, is_kept=False)
                 continue
-            if work.has_session:
-                await work.close()  # what it read, it has read: a batch holds one database connection, not hundreds
             handled.append((piece, work))
         return handled
 
@@ -132,7 +132,7 @@ class Dispatcher:
         finally:
             self._slots.release()
         for (piece, _), is_kept in zip(handled, kept, strict=True):
-            (piece.committed if is_kept else piece.failed)()
+            _tell(piece, is_kept=is_kept)
 
     async def _keep(self, works: Sequence[Work]) -> list[bool]:
         """Commit all at once; if a row cannot be stored, one by one, so that it costs only itself."""
@@ -191,3 +191,11 @@ class Dispatcher:
             await self._runner
         while self._commits:
             await asyncio.wait(set(self._commits))
+
+
+def _tell(piece: Piece, *, is_kept: bool) -> None:
+    """A piece that cannot bear the news must not cost the others theirs."""
+    try:
+        (piece.committed if is_kept else piece.failed)()
+    except Exception:
+        log.exception("a piece failed after its commit", is_kept=is_kept)

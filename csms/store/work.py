@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from csms.ids import new_id
 from csms.rights import SYSTEM, Caller
 from csms.store.table import Table
+
+log = structlog.get_logger(__name__)
 
 Row = dict[str, Any]
 
@@ -111,10 +115,21 @@ class Work:
         self.rows, self.changes, self.facts, self.after = {}, {}, [], []
 
     async def close(self) -> None:
-        """Give the connection back. To the end even if the caller is cancelled: half done, it would keep its lock."""
+        """Give the connection back. To the end even if the caller is cancelled: half done, it would keep its lock.
+
+        Never raises for a database that has gone: what was read has been read, and what was not committed is not kept.
+        """
         if self._session is not None:
             session, self._session = self._session, None
-            await asyncio.shield(session.close())
+            await asyncio.shield(_give_back(session))
+
+
+async def _give_back(session: AsyncSession) -> None:
+    try:
+        await session.close()
+    except (SQLAlchemyError, OSError) as error:  # even to roll back takes the database's answer
+        log.warning("a connection to the database broke at its end", error=str(error))
+        await session.invalidate()
 
 
 BeforeCommit = Callable[[Work], Awaitable[None]]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
 from broker.dispatch import Dispatcher
 from csms.station.information import Station
@@ -74,3 +75,42 @@ async def test_what_was_submitted_before_the_stop_is_committed(store: Store) -> 
         dispatcher.submit(piece)
     await dispatcher.stop()
     assert [piece.became.result() for piece in pieces] == ["committed"] * 50
+
+
+class Unhappy(Recorded):
+    """It cannot bear to hear what became of it."""
+
+    def committed(self) -> None:
+        super().committed()
+        raise RuntimeError("cannot be told")
+
+
+async def test_a_piece_that_fails_after_its_commit_costs_only_itself(store: Store, dispatcher: Dispatcher) -> None:
+    organisation = await make_organisation(store)
+    pieces = [Unhappy("first", organisation.id), Recorded("second", organisation.id)]
+    for piece in pieces:
+        dispatcher.submit(piece)
+    assert [await asyncio.wait_for(piece.became, 30) for piece in pieces] == ["committed", "committed"]
+
+
+class LosesItsConnection(Recorded):
+    """It has read what it needs when the database server goes away."""
+
+    async def handle(self, work: Work) -> None:
+        await super().handle(work)
+        async with work.session.bind.connect() as other:  # type: ignore[union-attr]  # the store binds its engine
+            connection = await work.session.connection()
+            pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            await other.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+
+
+@pytest.mark.feature("B7")
+@pytest.mark.robustness(31)
+async def test_a_database_that_goes_after_it_was_read_stops_nobody(store: Store, dispatcher: Dispatcher) -> None:
+    """Even to roll a reading back takes an answer of the server."""
+    if store.is_sqlite:
+        pytest.skip("SQLite is in this process: it cannot go away")
+    organisation = await make_organisation(store)
+    for piece in (LosesItsConnection("first", organisation.id), Recorded("second", organisation.id)):
+        dispatcher.submit(piece)
+        assert await asyncio.wait_for(piece.became, 30) == "committed"
