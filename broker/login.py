@@ -13,6 +13,7 @@ from broker.handshake import Credentials, profile_in_use
 from broker.limits import Buckets
 from broker.refusal import Refusal, wrong_credentials
 from broker.socket import Socket
+from csms.addresses import source_of
 from csms.platform.organisations import default_organisation
 from csms.routing import Registration
 from csms.runtime import Runtime
@@ -164,7 +165,7 @@ class Login:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many failed logins", Cause.REFUSED_TRIES)
         used = await self._compared(asking, cheaply=False)
         if used is not None:
-            self._failed_addresses.give_back(asking.address)
+            self._failed_addresses.give_back(source_of(asking.address))
             self._failed_identities.give_back(asking.station.identity)
         return used
 
@@ -186,14 +187,14 @@ class Login:
 
     def _take_try(self, asking: Asking) -> bool:
         """Whether one more password may be tried; where the station was last, others' guesses do not count."""
-        if not self._failed_addresses.take(asking.address):
+        if not self._failed_addresses.take(source_of(asking.address)):
             return False
         is_at_home = asking.address == asking.station.remote_address
         return self._failed_identities.take(asking.station.identity) or is_at_home
 
     def take_try(self, identity: str, address: str) -> bool:
         """The same for an identity that nobody knows."""
-        return self._failed_addresses.take(address) and self._failed_identities.take(identity)
+        return self._failed_addresses.take(source_of(address)) and self._failed_identities.take(identity)
 
 
 def _credentials_fault(asking: Asking) -> str:

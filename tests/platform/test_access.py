@@ -197,6 +197,19 @@ async def test_keys_and_users_of_others_do_not_exist(api: httpx.AsyncClient, api
     assert "Kari" not in (await api.get("/api/v1/users")).text
 
 
+@pytest.mark.feature("P2")
+@pytest.mark.robustness(3)
+async def test_the_addresses_of_one_network_are_one_source(runtime: Runtime) -> None:
+    access = Access(runtime.settings.model_copy(update={"password_tries_per_minute_max": 2}))
+    for number in (1, 2):
+        with pytest.raises(Unauthorized):
+            await access.authenticate(runtime, new_key()[0], f"2001:db8::{number}")
+    with pytest.raises(TooMany):
+        await access.authenticate(runtime, new_key()[0], "2001:db8::3")
+    with pytest.raises(Unauthorized):
+        await access.authenticate(runtime, new_key()[0], "2001:db8:0:1::1")
+
+
 # --- The first start
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response, status
 from pydantic import AwareDatetime, Field, SecretStr, StringConstraints
 from sqlmodel import select
 
+from csms.addresses import source_of
 from csms.exceptions import Invalid, NotFound, Unauthorized
 from csms.ids import Id
 from csms.platform.access.authentication import REFUSED, Access
@@ -291,7 +292,7 @@ async def _check_login(runtime: Runtime, access: Access, email: str, password: s
     """Raises Unauthorized, in the same time for an unknown user, and TooMany after too many failures."""
     async with runtime.store.reading() as work:
         user = await find_login(work, email)
-    sources = (f"address {address}", f"e-mail {email}")
+    sources = (f"address {source_of(address)}", f"e-mail {email}")
     async with access.password_checks:  # also around the limits: many tries at once must not all pass them
         for who in sources:
             await access.login_failures.check(who, _TOO_MANY_LOGINS)

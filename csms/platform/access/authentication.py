@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from csms.addresses import source_of
 from csms.bus import Bus, Message
 from csms.config import Settings
 from csms.exceptions import Unauthorized
@@ -73,7 +74,9 @@ class Access:
             known = await self._read(runtime, secret, secret_hash)
         if known is None or (known.expires_at is not None and known.expires_at <= now):
             REFUSED.labels("key").inc()
-            await self._failures.count(remote_address, "too many unknown keys from your address; wait and check yours")
+            await self._failures.count(
+                source_of(remote_address), "too many unknown keys from your address; wait and check yours"
+            )
             raise Unauthorized(_UNKNOWN)
         await self._requests.count(f"{known.row_id}", "this key asks too often; spread its requests or poll with ETags")
         if known.use_noted_at is None or now - known.use_noted_at >= USE_NOTED_EVERY:

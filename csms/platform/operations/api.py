@@ -16,6 +16,7 @@ from csms.web import RuntimeDep, Shown, the_caller
 
 root_router = APIRouter()
 _bearer = HTTPBearer(auto_error=False, description="An API key (`csms key create`) or a login token")
+PROXY_HEADERS = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"})
 ROOT = (root_router,)
 """Mounted at `/`, not under the version."""
 
@@ -68,8 +69,9 @@ async def metrics(
 
 
 def _is_from_here(request: Request) -> bool:
-    """Whether this machine itself asks; a proxy on it that passes others on says so in a header."""
-    if request.client is None or "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+    """Whether this machine itself asks; a proxy on it that passes others on says so in a header, or speaks HTTP/1.0."""
+    is_passed_on = request.scope["http_version"] == "1.0" or not PROXY_HEADERS.isdisjoint(request.headers)
+    if request.client is None or is_passed_on:
         return False
     try:
         return ipaddress.ip_address(request.client.host).is_loopback
