@@ -41,11 +41,12 @@ def _words(value: object) -> str:
     return str(value)
 
 
-def csv_text(columns: Columns[RowT], rows: Iterable[RowT]) -> str:
-    """The whole table, its header first, as one text, for lists with a limit; lines end with CR LF."""
+def csv_text(columns: Columns[RowT], rows: Iterable[RowT], *, with_header: bool = True) -> str:
+    """The table, its header first, or some more lines of it, as one text; lines end with CR LF."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns)
+    if with_header:
+        writer.writerow(columns)
     writer.writerows([cell(read(row)) for read in columns.values()] for row in rows)
     return text.getvalue()
 

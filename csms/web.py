@@ -4,18 +4,20 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar
 
 from fastapi import Depends, Query, Request
+from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
-from sqlmodel import col
+from sqlmodel import col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import Forbidden, Invalid, Unauthorized
 from csms.rights import Area, Caller, Level
 from csms.runtime import Runtime
-from csms.store import Owned, Work
+from csms.store import Owned, Store, Work
+from csms.tabular import CSV_MEDIA_TYPE, Columns, csv_text, wants_csv
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Owned)
@@ -200,11 +202,15 @@ async def page_of(
 
 
 def _beyond(keys: list[Any], values: list[Any], *, descending: bool) -> Any:
-    """(a, b) < (x, y), spelled out: row values compare differently on the two databases."""
+    """(a, b) < (x, y), spelled out: row values compare differently on the two databases.
+
+    With a bound of its own on a, so that an index leads to a page wherever it lies, instead of through all before it.
+    """
     compare = [(key < value) if descending else (key > value) for key, value in zip(keys, values, strict=True)]
     if len(keys) == 1:
         return compare[0]
-    return compare[0] | ((keys[0] == values[0]) & compare[1])
+    bound = keys[0] <= values[0] if descending else keys[0] >= values[0]
+    return bound & (compare[0] | compare[1])
 
 
 def _write_cursor(values: Sequence[Any]) -> str:
@@ -224,3 +230,87 @@ def _read_cursor(cursor: str, count: int) -> list[Any]:
     if len(values) != count or any(isinstance(v, datetime) and v.tzinfo is None for v in values):
         raise Invalid("this cursor belongs to another order; start again without one", place="query/cursor")
     return values
+
+
+# --- Lists as CSV files: read in chunks and sent as they are read, so that nobody else waits and no memory fills
+
+ShownT = TypeVar("ShownT")
+Show = Callable[[Work, Sequence[RowT]], Awaitable[list[ShownT]]]
+Read = Callable[[Work, str | None], Awaitable[tuple[list[ShownT], str | None]]]
+"""The chunk after that cursor, and the cursor of the next one; None: it is the last."""
+EXPORT_ROWS_MAX: Final = 200_000
+CHUNK_ROWS: Final = 250
+"""So few that formatting them takes less time than other requests mind to wait."""
+CSV_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {CSV_MEDIA_TYPE: {"schema": {"type": "string"}}}},
+    422: {"description": f"more than {EXPORT_ROWS_MAX} rows as CSV, or a wrong parameter"},
+}
+
+
+class Export:
+    """A list that was asked for as a CSV file."""
+
+    def __init__(self, store: Store, caller: Caller) -> None:
+        self._store = store
+        self._caller = caller
+
+    async def csv(
+        self,
+        columns: Columns[ShownT],
+        query: SelectOfScalar[RowT],
+        show: Show[RowT, ShownT],
+        *,
+        by: Any,
+        descending: bool = True,
+        name: str,
+    ) -> StreamingResponse:
+        """The rows of the query in the order of `page_of`, as a file of that name.
+
+        Raises Invalid for more rows than a file may have: a part of them would pass for all.
+        """
+        async with self._store.reading(self._caller) as work:
+            await _check_count(work, query)
+
+        async def read(work: Work, cursor: str | None) -> tuple[list[ShownT], str | None]:
+            page = PageQuery(limit=CHUNK_ROWS, cursor=cursor)
+            rows, following = await page_of(work, query, page, by=by, descending=descending)
+            return await show(work, rows), following
+
+        return self.download(columns, read, name)
+
+    def download(self, columns: Columns[ShownT], read: Read[ShownT], name: str) -> StreamingResponse:
+        """What `read` gives, chunk by chunk, as a file of that name."""
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Vary": "Accept"}
+        media_type = f"{CSV_MEDIA_TYPE}; charset=utf-8"
+        return StreamingResponse(self._lines(columns, read), media_type=media_type, headers=headers)
+
+    async def _lines(self, columns: Columns[ShownT], read: Read[ShownT]) -> AsyncIterator[str]:
+        yield csv_text(columns, ())
+        cursor: str | None = None
+        while True:
+            async with self._store.reading(self._caller) as work:  # none stays open while a slow client reads
+                rows, cursor = await read(work, cursor)
+            yield csv_text(columns, rows, with_header=False)
+            if cursor is None:
+                return
+
+
+async def _check_count(work: Work, query: SelectOfScalar[Any]) -> None:
+    row_id = query.column_descriptions[0]["entity"].id
+    some = query.with_only_columns(row_id).limit(EXPORT_ROWS_MAX + 1).subquery()
+    if (await work.session.exec(select(func.count()).select_from(some))).one() > EXPORT_ROWS_MAX:
+        raise Invalid(f"more than {EXPORT_ROWS_MAX} rows; ask for a shorter period", place="query/from")
+
+
+def _export(
+    request: Request,
+    runtime: RuntimeDep,
+    caller: CallerDep,
+    form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="instead of Accept")] = None,
+) -> Export | None:
+    is_csv = form == "csv" if form is not None else wants_csv(request.headers.get("Accept"))
+    return Export(runtime.store, caller) if is_csv else None
+
+
+ExportDep = Annotated[Export | None, Depends(_export)]
+"""Set where a list is asked for as CSV, by `format=csv` or `Accept: text/csv`."""

@@ -1,10 +1,12 @@
 """Makes the HTTP application out of what the features offer."""
 
 import asyncio
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+import orjson
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -14,7 +16,17 @@ from csms.platform import audit
 from csms.platform.access import Access
 from csms.runtime import Runtime
 from datasheet_api import problems, reference
-from datasheet_api.middleware import API_ROOT, BodyLimit, ETags, NoNul, RequestContext, SecurityHeaders, Streams
+from datasheet_api.asking import only_known_parameters
+from datasheet_api.middleware import (
+    API_ROOT,
+    BodyLimit,
+    ETags,
+    Locations,
+    NoNul,
+    RequestContext,
+    SecurityHeaders,
+    Streams,
+)
 from datasheet_api.openapi import DESCRIPTION, complete, tag_of, tags
 
 
@@ -25,6 +37,11 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = complete(super().openapi())
         return self.openapi_schema
+
+    @cached_property
+    def document(self) -> bytes:
+        """The document as JSON: more than a megabyte, written once."""
+        return orjson.dumps(self.openapi())
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -54,7 +71,7 @@ def build(settings: Settings) -> FastAPI:
         version=version("csms"),
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,  # served by `reference`
         openapi_tags=tags(),
         servers=[{"url": "/", "description": "this server"}],
         generate_unique_id_function=_operation_id,
@@ -77,6 +94,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Innermost first."""
     app.add_middleware(Streams, stopping=lambda: app.state.stopping)
     app.add_middleware(ETags)
+    app.add_middleware(Locations)
     app.add_middleware(NoNul)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, streamed=tuple(offered("api", "STREAMED")))
     app.add_middleware(problems.LastResort)
@@ -91,7 +109,7 @@ def _mount_features(app: FastAPI) -> None:
         tag = tag_of(feature.name)
         router = getattr(api, "router", None)
         if router is not None:
-            app.include_router(router, prefix=API_ROOT, tags=[tag])
+            app.include_router(router, prefix=API_ROOT, tags=[tag], dependencies=[Depends(only_known_parameters)])
         for name in ("FEEDS", "ROOT"):
             for root_router in getattr(api, name, ()):
                 app.include_router(root_router, tags=[tag])
@@ -112,7 +130,6 @@ _index = APIRouter()
 
 
 @_index.get("/", summary="Where to go from here", tags=["operations"])
-async def index(request: Request) -> Index:
+async def index() -> Index:
     """Needs no key."""
-    feeds = [path for path in request.app.openapi()["paths"] if path.startswith("/feeds/")]
-    return Index(feeds=feeds)
+    return Index(feeds=sorted({route.path for feed in offered("api", "FEEDS") for route in feed.routes}))

@@ -7,12 +7,14 @@ import secrets
 import time
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+import orjson
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from csms.platform import audit
@@ -246,6 +248,50 @@ def is_known(if_none_match: str, etag: str) -> bool:
     """Whether the client has this body already; weak comparison (RFC 9110 8.8.3.2)."""
     known = (one.strip().removeprefix("W/") for one in if_none_match.split(","))
     return any(one in ("*", etag.removeprefix("W/")) for one in known)
+
+
+class Locations:
+    """Tells where what was made can be read (RFC 9110 15.3.2): a 201 whose thing has a path below gets `Location`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+
+        async def answer(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start" and message["status"] == 201:  # noqa: PLR2004  # HTTP's Created
+                start = message
+                return
+            if start is not None:
+                _locate(MutableHeaders(scope=start), scope, message.get("body", b""))
+                await send(start)
+                start = None
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+
+def _locate(headers: MutableHeaders, scope: Scope, body: bytes) -> None:
+    made = orjson.loads(body) if headers.get("content-type") == "application/json" else None
+    parameter = ITEM_PARAMETERS.get(route_of(scope), "id")
+    if isinstance(made, dict) and parameter in made and "location" not in headers:
+        path = f"{quote(scope['path'])}/{quote(str(made[parameter]), safe='')}"
+        if _is_readable(scope, unquote(path)):
+            headers["Location"] = path
+
+
+ITEM_PARAMETERS: Final = {f"{API_ROOT}/stations": "station_id", f"{API_ROOT}/stations/{{}}/charge-points": "number"}
+"""By what the things of a list are asked for where it is not their id."""
+
+
+def _is_readable(scope: Scope, path: str) -> bool:
+    asked = {**scope, "method": "GET", "path": path}
+    return any(route.matches(asked)[0] is Match.FULL for route in scope["app"].routes)
 
 
 class Streams:

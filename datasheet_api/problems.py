@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 import structlog
@@ -36,6 +37,8 @@ KINDS: Final[dict[int, tuple[str, str]]] = {
 }
 """Spelt out: the words of Python's HTTPStatus change with its version, those of an API must not."""
 _ERRORS_MAX: Final = 50
+_IN_PATHS: Final = "/:@!$&'()*+,;=~"
+"""Beside letters, digits and -._ what a path may have as it is (RFC 3986 3.3); all else is written with %."""
 _UNSTORABLE_TEXT: Final = frozenset({"22021", "22P05"})  # PostgreSQL: character not in repertoire, untranslatable
 _UNSTORABLE_NUMBER: Final = frozenset({"22003", "22P02", "22000"})
 _DATABASE_AWAY: Final = (
@@ -94,7 +97,7 @@ def problem(
         "title": title,
         "status": int(status),
         "detail": detail,
-        "instance": request.scope.get("path", ""),
+        "instance": quote(request.scope.get("path", ""), safe=_IN_PATHS),
         **extra,
     }
     body = orjson.dumps(content, default=str)

@@ -29,3 +29,10 @@ async def test_index_leads_to_things_that_exist(anonymous: httpx.AsyncClient) ->
     index = (await anonymous.get("/")).json()
     for path in (index["docs"], index["openapi"], index["health"], index["ready"], *index["feeds"]):
         assert (await anonymous.get(path)).status_code == 200, path
+
+
+async def test_the_document_is_fetched_once(anonymous: httpx.AsyncClient) -> None:
+    first = await anonymous.get("/openapi.json")
+    assert first.json()["openapi"].startswith("3.1")
+    again = await anonymous.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")

@@ -1,5 +1,7 @@
 """S5: errors told by stations, found by being offline, resolved, marked and listed."""
 
+import csv
+import io
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -448,6 +450,25 @@ async def test_csv_holds_no_formula(station: Station, caller: CallingStation, ap
         assert header.startswith("id,station_id,charge_point_number,connector_number,source,code")
         assert f",{station.identity},1,,hardware,OtherError," in row
         assert "\"'=HYPERLINK" in row
+
+
+async def test_all_errors_are_in_the_csv_file_once_and_in_order(
+    runtime: Runtime, station: Station, api: httpx.AsyncClient
+) -> None:
+    """More than are read at once."""
+    async with runtime.store.writing() as work:
+        for number in range(600):
+            at = work.now - timedelta(minutes=number // 3)
+            error = {"source": Source.HARDWARE, "severity": Severity.ERROR, "code": f"E{number:03}"}
+            times = {"raised_at": at, "received_at": at, "last_seen_at": at}
+            owner = {"organisation_id": station.organisation_id, "station_id": station.id}
+            work.session.add(StationError(charge_point_number=1, **owner, **error, **times))
+    for path in (f"/api/v1/stations/{station.identity}/errors", "/api/v1/errors"):
+        answer = await api.get(path, params={"format": "csv", "limit": 1})
+        rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        assert {row["code"] for row in rows} == {f"E{number:03}" for number in range(600)}
+        assert [row["raised_at"] for row in rows] == sorted((row["raised_at"] for row in rows), reverse=True)
+        assert len(rows) == 600
 
 
 async def test_a_station_that_is_still_offline_is_not_resolved_by_hand(

@@ -1,9 +1,10 @@
 """F1: the list of stations and the counts of the fleet."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from operator import attrgetter
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from csms.fleet.overview.service import (
@@ -12,20 +13,19 @@ from csms.fleet.overview.service import (
     StationFilter,
     count_fleet,
     details_of,
-    export_stations,
     list_stations,
     read_order,
 )
 from csms.ids import Id
 from csms.routing import Registration
-from csms.station.charge_points import ChargePoint, ChargePointStatus
+from csms.station.charge_points import ChargePointStatus
 from csms.station.information import Station
-from csms.tabular import Columns, csv_text, wants_csv
-from csms.web import Page, PageDep, Reading, Shown, may_read
+from csms.store import Work
+from csms.tabular import Columns
+from csms.web import CHUNK_ROWS, CSV_RESPONSE, ExportDep, Page, PageDep, Read, Reading, Shown, may_read
 
 router = APIRouter()
 
-CSV_ROWS_MAX = 50_000
 Word = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -120,13 +120,6 @@ def sort_order(
     return read_order(sort)
 
 
-def csv_wanted(
-    request: Request,
-    form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="instead of Accept")] = None,
-) -> bool:
-    return form == "csv" if form is not None else wants_csv(request.headers.get("Accept"))
-
-
 def _listed(station: Station, details: Details) -> StationListed:
     charge_points = details.charge_points.get(station.id, [])
     return StationListed.model_validate(
@@ -139,37 +132,26 @@ def _listed(station: Station, details: Details) -> StationListed:
     )
 
 
-def _states(charge_points: list[ChargePoint]) -> str:
+def _states(charge_points: list[ChargePointState]) -> str:
     return " ".join(f"{one.number}:{one.status}" for one in charge_points)
 
 
-def _columns(details: Details) -> Columns[Station]:
-    plain = (
-        "name",
-        "site",
-        "tags",
-        "registration",
-        "is_online",
-        "online_since",
-        "offline_since",
-        "last_seen_at",
-        "vendor",
-        "model",
-        "serial_number",
-        "firmware_version",
-        "address",
-        "city",
-        "postal_code",
-        "country",
-        "latitude",
-        "longitude",
-    )
-    columns: dict[str, Any] = {"station_id": lambda station: station.identity}
-    for name in plain:
-        columns[name] = lambda station, name=name: getattr(station, name)
-    columns["open_errors"] = lambda station: details.open_errors.get(station.id, 0)
-    columns["charge_points"] = lambda station: _states(details.charge_points.get(station.id, []))
-    return columns
+def _columns() -> Columns[StationListed]:
+    columns: dict[str, Any] = {name: attrgetter(name) for name in StationListed.model_fields}
+    del columns["id"], columns["is_demo"]
+    return columns | {"charge_points": lambda station: _states(station.charge_points)}
+
+
+_COLUMNS: Final = _columns()
+
+
+def _reader(wanted: StationFilter, order: Order) -> Read[StationListed]:
+    async def read(work: Work, cursor: str | None) -> tuple[list[StationListed], str | None]:
+        stations, following = await list_stations(work, wanted, order, CHUNK_ROWS, cursor)
+        details = await details_of(work, stations)
+        return [_listed(station, details) for station in stations], following
+
+    return read
 
 
 @router.get(
@@ -178,7 +160,7 @@ def _columns(details: Details) -> Columns[Station]:
     description="A page of stations as JSON, or with `format=csv` or `Accept: text/csv` all of them as CSV.",
     dependencies=[may_read()],
     response_model=Page[StationListed],
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses=CSV_RESPONSE,
 )
 async def read_stations(
     *,
@@ -186,13 +168,10 @@ async def read_stations(
     page: PageDep,
     wanted: Annotated[StationFilter, Depends(station_filter)],
     order: Annotated[Order, Depends(sort_order)],
-    is_csv: Annotated[bool, Depends(csv_wanted)],
+    export: ExportDep,
 ) -> Page[StationListed] | Response:
-    if is_csv:
-        stations = await export_stations(work, wanted, order, CSV_ROWS_MAX)
-        text = csv_text(_columns(await details_of(work, stations)), stations)
-        headers = {"Content-Disposition": 'attachment; filename="stations.csv"', "Vary": "Accept"}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    if export is not None:
+        return export.download(_COLUMNS, _reader(wanted, order), "stations.csv")
     stations, cursor = await list_stations(work, wanted, order, page.limit, page.cursor)
     details = await details_of(work, stations)
     return Page(items=[_listed(station, details) for station in stations], next_cursor=cursor)

@@ -135,12 +135,6 @@ async def list_stations(
     return stations, _write_cursor(order, key, last.identity)
 
 
-async def export_stations(work: Work, wanted: StationFilter, order: Order, limit: int) -> Sequence[Station]:
-    """The first `limit` stations of the list."""
-    rows = await work.session.exec(_query(wanted, order).limit(limit))
-    return [station for station, _ in rows]
-
-
 def _beyond(order: Order, key: Any, identity: str) -> ColumnElement[bool]:
     """(key, identity) after the cursor's, spelled out: row values compare differently on the two databases."""
     if order.is_descending:

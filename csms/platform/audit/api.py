@@ -80,7 +80,7 @@ def _shown(row: AuditLog) -> AuditRow:
 async def list_audit_log(work: Reading, page: PageDep, period: PeriodDep, query: WantedDep) -> Page[AuditRow]:
     """Newest first. Every write over the API is here, with the columns that changed."""
     query = within(query, col(AuditLog.at), period)
-    rows, cursor = await page_of(work, query, page, by=AuditLog.number)
+    rows, cursor = await page_of(work, query, page, by=AuditLog.at)
     return Page(items=[_shown(row) for row in rows], next_cursor=cursor)
 
 

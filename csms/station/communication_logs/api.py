@@ -195,10 +195,9 @@ _COLUMNS: Final[Mapping[str, Callable[[Frame], Any]]] = {
 
 
 async def _csv(chunks: AsyncIterator[Sequence[Frame]]) -> AsyncIterator[str]:
-    header, _, _ = csv_text(_COLUMNS, ()).partition("\r\n")
-    yield f"{header}\r\n"
+    yield csv_text(_COLUMNS, ())
     async for rows in chunks:
-        yield csv_text(_COLUMNS, rows).partition("\r\n")[2]
+        yield csv_text(_COLUMNS, rows, with_header=False)
 
 
 async def _ndjson(chunks: AsyncIterator[Sequence[Frame]], identity: str) -> AsyncIterator[bytes]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -18,20 +18,26 @@ from csms.station.errors.rules import Resolution, Severity, Source
 from csms.station.errors.service import get_error, resolve_by_hand
 from csms.station.information import Station, StationDep, StationToChange
 from csms.store import Work
-from csms.tabular import CSV_MEDIA_TYPE, Columns, csv_text, wants_csv
-from csms.web import Page, PageDep, PeriodDep, Reading, Shown, Writing, behind, may_read, may_write, page_of, within
+from csms.tabular import Columns
+from csms.web import (
+    CSV_RESPONSE,
+    ExportDep,
+    Page,
+    PageDep,
+    PeriodDep,
+    Reading,
+    Shown,
+    Writing,
+    behind,
+    may_read,
+    may_write,
+    page_of,
+    within,
+)
 
 router = APIRouter()
 ErrorId = Annotated[Id, Path(description="the error's id")]
-CSV_ROWS_MAX = 20_000
 CHARGE_POINT_NUMBER_MAX = 10_000
-_CSV_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "one page; with `Accept: text/csv` the latest 20,000 rows as CSV",
-        "content": {CSV_MEDIA_TYPE: {"schema": {"type": "string"}}},
-    }
-}
-AcceptDep = Annotated[str | None, Header(description="`text/csv` for CSV", include_in_schema=False)]
 
 
 class ErrorState(StrEnum):
@@ -124,29 +130,21 @@ async def _shown(work: Work, rows: Sequence[StationError]) -> list[ErrorShown]:
     return [ErrorShown.of(row, identities) for row in rows]
 
 
-async def _csv(work: Work, query: SelectOfScalar[StationError]) -> Response:
-    """All rows of the query as CSV; at most CSV_ROWS_MAX, to be narrowed down by `from` and `to`."""
-    rows = (await work.session.exec(query.order_by(col(StationError.raised_at).desc()).limit(CSV_ROWS_MAX))).all()
-    headers = {"Content-Disposition": 'attachment; filename="errors.csv"'}
-    text = csv_text(_CSV_COLUMNS, await _shown(work, rows))
-    return Response(text, media_type=CSV_MEDIA_TYPE, headers=headers)
-
-
 @router.get(
     "/stations/{station_id}/errors",
     summary="Online or offline now, and all errors",
     openapi_extra=behind("StatusNotification"),
     dependencies=[may_read()],
     response_model=StationErrors,
-    responses=_CSV_RESPONSES,
+    responses=CSV_RESPONSE,
 )
 async def list_station_errors(
-    station: StationDep, work: Reading, page: PageDep, errors: ErrorsDep, accept: AcceptDep = None
+    *, station: StationDep, work: Reading, page: PageDep, errors: ErrorsDep, export: ExportDep
 ) -> StationErrors | Response:
-    """Latest first; `from` and `to` are about `raised_at`."""
+    """Latest first; `from` and `to` are about `raised_at`. With `format=csv` or `Accept: text/csv` all as CSV."""
     query = errors.where(StationError.station_id == station.id)
-    if wants_csv(accept):
-        return await _csv(work, query)
+    if export is not None:
+        return await export.csv(_CSV_COLUMNS, query, _shown, by=StationError.raised_at, name="errors.csv")
     rows, cursor = await page_of(work, query, page, by=StationError.raised_at)
     return StationErrors(
         items=await _shown(work, rows),
@@ -180,14 +178,17 @@ async def resolve_error(station: StationToChange, work: Writing, error_id: Error
     summary="Errors of all stations",
     dependencies=[may_read()],
     response_model=Page[ErrorShown],
-    responses=_CSV_RESPONSES,
+    responses=CSV_RESPONSE,
 )
 async def list_errors(
-    work: Reading, page: PageDep, errors: ErrorsDep, accept: AcceptDep = None
+    *, work: Reading, page: PageDep, errors: ErrorsDep, export: ExportDep
 ) -> Page[ErrorShown] | Response:
-    """Latest first, without those of stations that were deleted; `from` and `to` are about `raised_at`."""
+    """Latest first, without those of stations that were deleted; `from` and `to` are about `raised_at`.
+
+    With `format=csv` or `Accept: text/csv` all as CSV.
+    """
     query = errors.where(select(Station.id).where(Station.id == StationError.station_id).exists())
-    if wants_csv(accept):
-        return await _csv(work, query)
+    if export is not None:
+        return await export.csv(_CSV_COLUMNS, query, _shown, by=StationError.raised_at, name="errors.csv")
     rows, cursor = await page_of(work, query, page, by=StationError.raised_at)
     return Page(items=await _shown(work, rows), next_cursor=cursor)

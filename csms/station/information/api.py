@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Response, status
+from fastapi import APIRouter, Depends, Path, status
 from pydantic import Field, SecretStr, StringConstraints
 
 from csms.exceptions import Invalid
@@ -245,9 +245,7 @@ def _new_station(body: StationToRegister, hashes: list[str] | None) -> Station:
     dependencies=[may_write(Area.DEVICE_AND_CUSTOMER_MANAGEMENT)],
     responses={409: {"description": "the identity is taken"}},
 )
-async def register(
-    body: StationToRegister, runtime: RuntimeDep, caller: CallerDep, response: Response
-) -> StationRegistered:
+async def register(body: StationToRegister, runtime: RuntimeDep, caller: CallerDep) -> StationRegistered:
     check_identity(body.station_id, body.security_profile)
     check_place(body.location.latitude, body.location.longitude)
     hashes, made = None, None
@@ -259,7 +257,6 @@ async def register(
         station.organisation_id = await own_organisation_id(work)
         await register_station(work, station)
         kept = await _kept(work, station, runtime)
-    response.headers["Location"] = f"/api/v1/stations/{body.station_id}"
     return StationRegistered(**kept.model_dump(), password=made)
 
 

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from sqlmodel import col, select
+from fastapi import APIRouter, Depends, Query, Response
+from sqlmodel import select
 
-from csms.exceptions import Invalid
 from csms.rights import Area
 from csms.station.charge_logs.api.shown import (
-    CSV_RESPONSE,
-    CSV_ROWS_MAX,
     REGISTER_MAX_WH,
     Asked,
     ChargeEventShown,
@@ -34,8 +31,12 @@ from csms.station.charge_logs.service.records import (
     sums_by_charge_point,
 )
 from csms.station.information import StationDep, StationToChange
-from csms.tabular import Columns, csv_text, wants_csv
+from csms.store import Work
+from csms.tabular import Columns
 from csms.web import (
+    CSV_RESPONSE,
+    Export,
+    ExportDep,
     Page,
     PageDep,
     PeriodDep,
@@ -71,16 +72,6 @@ WantedDep = Annotated[Filter, Depends(_wanted)]
 SortQuery = Annotated[Literal["-started_at", "started_at"], Query(description="`-`: latest first")]
 
 
-def _is_csv(
-    request: Request,
-    form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="instead of Accept")] = None,
-) -> bool:
-    return form == "csv" if form is not None else wants_csv(request.headers.get("Accept"))
-
-
-CsvDep = Annotated[bool, Depends(_is_csv)]
-
-
 def _column(name: str) -> Any:
     return lambda row: getattr(row, name)
 
@@ -89,22 +80,16 @@ _CSV_COLUMNS: Final[Columns[ChargeLogShown]] = {name: _column(name) for name in 
 
 
 async def _list(
-    work: Reading, page: PageDep, wanted: Filter, *, sort: str, is_csv: bool
+    work: Reading, page: PageDep, wanted: Filter, *, sort: str, export: Export | None
 ) -> Page[ChargeLogShown] | Response:
-    query, is_descending = charge_logs_query(wanted), sort.startswith("-")
-    if not is_csv:
-        rows, cursor = await page_of(work, query, page, by=ChargeLog.started_at, descending=is_descending)
-        return Page(items=await _shown(work, rows), next_cursor=cursor)
-    order = col(ChargeLog.started_at).desc() if is_descending else col(ChargeLog.started_at)
-    logs = (await work.session.exec(query.order_by(order, col(ChargeLog.id)).limit(CSV_ROWS_MAX + 1))).all()
-    if len(logs) > CSV_ROWS_MAX:
-        raise Invalid(f"more than {CSV_ROWS_MAX} charge logs; ask for a shorter period", place="query/from")
-    headers = {"Content-Disposition": 'attachment; filename="charge-logs.csv"', "Vary": "Accept"}
-    text = csv_text(_CSV_COLUMNS, await _shown(work, logs))
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    query, is_descending, by = charge_logs_query(wanted), sort.startswith("-"), ChargeLog.started_at
+    if export is not None:
+        return await export.csv(_CSV_COLUMNS, query, _shown, by=by, descending=is_descending, name="charge-logs.csv")
+    rows, cursor = await page_of(work, query, page, by=by, descending=is_descending)
+    return Page(items=await _shown(work, rows), next_cursor=cursor)
 
 
-async def _shown(work: Reading, logs: Sequence[ChargeLog]) -> list[ChargeLogShown]:
+async def _shown(work: Work, logs: Sequence[ChargeLog]) -> list[ChargeLogShown]:
     identities = await identities_of(work, logs)
     return [ChargeLogShown.of(log, identities.get(log.station_id, ""), work.now) for log in logs]
 
@@ -117,10 +102,10 @@ async def _shown(work: Reading, logs: Sequence[ChargeLog]) -> list[ChargeLogShow
     responses=CSV_RESPONSE,
 )
 async def list_all_charge_logs(
-    work: Reading, page: PageDep, wanted: WantedDep, is_csv: CsvDep, sort: SortQuery = "-started_at"
+    *, work: Reading, page: PageDep, wanted: WantedDep, export: ExportDep, sort: SortQuery = "-started_at"
 ) -> Page[ChargeLogShown] | Response:
     """A page as JSON, or with `format=csv` or `Accept: text/csv` all of them as CSV. The period is that of starts."""
-    return await _list(work, page, wanted, sort=sort, is_csv=is_csv)
+    return await _list(work, page, wanted, sort=sort, export=export)
 
 
 @router.get(
@@ -137,11 +122,11 @@ async def list_charge_logs(
     page: PageDep,
     wanted: WantedDep,
     *,
-    is_csv: CsvDep,
+    export: ExportDep,
     sort: SortQuery = "-started_at",
 ) -> Page[ChargeLogShown] | Response:
     """A page as JSON, or with `format=csv` or `Accept: text/csv` all of them as CSV. The period is that of starts."""
-    return await _list(work, page, _of(wanted, station.id), sort=sort, is_csv=is_csv)
+    return await _list(work, page, _of(wanted, station.id), sort=sort, export=export)
 
 
 def _of(wanted: Filter, station_id: int) -> Filter:

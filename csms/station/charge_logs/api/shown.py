@@ -27,14 +27,8 @@ from csms.station.charge_logs.rules import (
 from csms.station.tokens import TokenKind, TokenStatus
 from csms.web import Shown, Strict, UtcTime
 
-CSV_ROWS_MAX: Final = 20_000
 DAYS_MAX: Final = 400
 REGISTER_MAX_WH: Final = 10**15
-CSV_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-    422: {"description": f"more than {CSV_ROWS_MAX} rows as CSV, or a wrong parameter"},
-}
-
 
 Register = Annotated[int, Field(ge=-REGISTER_MAX_WH, le=REGISTER_MAX_WH)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]*$")]
