@@ -8,6 +8,7 @@ import hmac
 import re
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -21,6 +22,7 @@ REASON_LIMIT_CHARACTERS = 300
 ADDRESSES_TRIED = 3
 TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
+RESPONSE_TIMEOUT_S = 2.0
 TOLERANCE_S = 300.0
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # no dot: it parts the signed text
@@ -260,12 +262,14 @@ async def _post_to(
 
 
 async def _read_some(response: httpx.Response) -> None:
-    """Let the receiver finish a short answer; nobody reads it, and a long one is cut."""
+    """Let the receiver finish a short answer; nobody reads it, and a long or slow one is cut: its status has come."""
     size = 0
-    async for chunk in response.aiter_raw():  # raw: a small packed answer must not unfold to a large one
-        size += len(chunk)
-        if size > RESPONSE_LIMIT_BYTES:
-            return
+    with suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(RESPONSE_TIMEOUT_S):
+            async for chunk in response.aiter_raw():  # raw: a small packed answer must not unfold to a large one
+                size += len(chunk)
+                if size > RESPONSE_LIMIT_BYTES:
+                    return
 
 
 def _outcome(status: int) -> Sent | Failed:

@@ -481,6 +481,21 @@ async def test_above_the_hourly_limit_the_rest_is_one_mail_and_then_waits(bench:
     assert await bench.states() == [EscalationState.SENT] * 7
 
 
+async def test_all_clears_take_no_alarms_place_under_the_limit(bench: Bench) -> None:
+    await bench.add_rule(hold_off_s=0, group_by=GroupBy.NONE, messages_per_hour_max=4, sends_all_clear=True)
+    caller = await bench.station()
+    for _ in range(3):
+        await fault(caller)
+        await bench.work()
+        await recover(caller)
+        await bench.work()
+    await fault(caller)
+    await bench.work()
+    assert [subject.partition(": ")[0] for subject in bench.subjects()] == [
+        *("Critical", "All clear", "Critical", "All clear", "Critical", "Critical")
+    ]
+
+
 async def test_several_recipients_get_the_same_message(bench: Bench) -> None:
     await bench.add_rule(hold_off_s=0, recipients=["a@example.com", "b@example.com"], messages_per_hour_max=1)
     await fault(await bench.station())
@@ -611,3 +626,15 @@ async def test_the_answer_follows_the_escalation(bench: Bench) -> None:
     )
     await bench.pass_time(minutes=5)
     assert why(await bench.escalations()) == "told by the rules «Night shift»"
+
+
+async def test_the_answer_names_who_was_told_and_why_others_were_not(bench: Bench) -> None:
+    await bench.add_rule(name="At once", hold_off_s=0)
+    await bench.add_rule(name="Later", hold_off_s=600)
+    caller = await bench.station()
+    await fault(caller)
+    await bench.work()
+    assert why(await bench.escalations()) == (
+        "told by the rules «At once»; not by others: waits until 2026-01-01 00:10:00 UTC whether it ends by itself "
+        "(rule «Later»)"
+    )

@@ -189,6 +189,22 @@ async def test_an_endless_answer_is_cut() -> None:
     assert sent_bytes >= RESPONSE_LIMIT_BYTES
 
 
+@pytest.mark.parametrize("is_cut", [True, False], ids=["cut", "never ends"])
+async def test_the_status_counts_whatever_becomes_of_the_body(client: httpx.AsyncClient, *, is_cut: bool) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome")
+        await writer.drain()
+        if not is_cut:
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await send(client, url) == Sent(200)
+
+
 async def test_nobody_listening_is_a_temporary_failure(client: httpx.AsyncClient) -> None:
     outcome = await send(client, f"http://127.0.0.1:{free_port()}/hidden-path")
     assert isinstance(outcome, Failed)

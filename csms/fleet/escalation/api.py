@@ -95,7 +95,12 @@ class RuleBody(Strict):
     hold_off_s: int = Field(300, ge=0, le=WEEK_S, description="an error that ends before this is not told")
     roll_up_s: int = Field(60, ge=0, le=DAY_S, description="how long a group gathers errors for one message")
     group_by: GroupBy = Field(GroupBy.SITE, description="whose errors share a message")
-    messages_per_hour_max: int = Field(20, ge=1, le=1000, description="what comes above it is told in one message")
+    messages_per_hour_max: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="alarms; what comes above it is told in one message. All-clears go where there is room",
+    )
     sends_all_clear: bool = Field(default=False, description="tell when an error that was told has ended")
     escalates_open_after_window: bool = Field(
         default=False,

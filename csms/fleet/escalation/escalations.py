@@ -118,9 +118,11 @@ class _Allowance:
     free_at: datetime
 
 
-async def _allowance(work: Work, rule: EscalationRule) -> _Allowance:
+async def _allowance(work: Work, rule: EscalationRule, kind: Kind) -> _Allowance:
+    """An all-clear goes where there is room beside the alerts; it takes the place of none."""
+    counted = (Kind.ALERT,) if kind is Kind.ALERT else (Kind.ALERT, Kind.ALL_CLEAR)
     query = select(func.count(func.distinct(Delivery.message_id)), func.min(Delivery.created_at)).where(
-        Delivery.rule_id == rule.id, Delivery.kind != Kind.TEST, Delivery.created_at > work.now - HOUR
+        Delivery.rule_id == rule.id, col(Delivery.kind).in_(counted), Delivery.created_at > work.now - HOUR
     )
     count, oldest = (await work.session.exec(query)).one()
     return _Allowance(rule.messages_per_hour_max - count, (oldest or work.now) + HOUR)
@@ -130,7 +132,7 @@ async def _tell(work: Work, rule: EscalationRule, kind: Kind, public_url: str) -
     groups = await _ripe_groups(work, rule, kind)
     if not groups:
         return
-    allowance = await _allowance(work, rule)
+    allowance = await _allowance(work, rule, kind)
     messages = share_out(groups, allowance.left)
     if not messages:
         await _note_limit(work, rule, kind, allowance)

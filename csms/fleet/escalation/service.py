@@ -347,14 +347,15 @@ async def get_delivery(work: Work, delivery_id: int) -> Delivery:
 def why(escalations: Sequence[Escalation]) -> str:
     """In one sentence: who was told of an error, or why nobody was."""
     alerts = [one for one in escalations if one.kind is Kind.ALERT]
-    told = [f"«{one.rule_name}»" for one in alerts if one.state is EscalationState.SENT]
-    if told:
-        return f"told by the rules {', '.join(told)}"
     if not alerts:
         return "nobody: no rule that was active when it was raised concerns this error"
+    told = [f"«{one.rule_name}»" for one in alerts if one.state is EscalationState.SENT]
+    others = [one for one in alerts if one.state is not EscalationState.SENT]
+    reasons = "; ".join(f"{one.reason or _usual_reason(one)} (rule «{one.rule_name}»)" for one in others)
+    if told:
+        return f"told by the rules {', '.join(told)}" + (f"; not by others: {reasons}" if reasons else "")
     lead = "nobody yet" if any(one.state in _PENDING for one in alerts) else "nobody"
-    reasons = [f"{one.reason or _usual_reason(one)} (rule «{one.rule_name}»)" for one in alerts]
-    return f"{lead}: {'; '.join(reasons)}"
+    return f"{lead}: {reasons}"
 
 
 def _usual_reason(escalation: Escalation) -> str:
