@@ -22,7 +22,6 @@ from aiosmtplib import (
     SMTPRecipientRefused,
     SMTPRecipientsRefused,
     SMTPResponseException,
-    SMTPSenderRefused,
 )
 
 from csms.clock import Clock, system_clock
@@ -221,7 +220,7 @@ class SmtpMailer:
 
 
 def _is_permanent(error: Exception) -> bool:
-    if isinstance(error, (SMTPRecipientRefused, SMTPSenderRefused, SMTPDataError)):
+    if isinstance(error, (SMTPRecipientRefused, SMTPDataError)):  # a refused sender is a wrong CSMS_MAIL_SENDER
         return 500 <= error.code < 600 and error.code not in _LOGIN_CODES  # noqa: PLR2004  RFC 5321 4.2.1
     return isinstance(error, SMTPNotSupported)  # an address outside ASCII, which this server cannot take (RFC 6531 3.2)
 

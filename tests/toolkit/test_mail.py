@@ -149,8 +149,14 @@ def test_a_wrong_sender_fails_at_the_start() -> None:
 # --- refusals ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-@pytest.mark.parametrize(("answer", "is_permanent"), [("451 try later", False), ("550 not here", True)])
+@pytest.mark.parametrize(
+    ("command", "answer", "is_permanent"),
+    [
+        *((command, "451 try later", False) for command in ("MAIL", "RCPT", "DATA")),
+        *((command, "550 not here", True) for command in ("RCPT", "DATA")),
+        ("MAIL", "550 not you", False),  # our setting is wrong, not the mail
+    ],
+)
 async def test_refusals_are_told_apart(command: str, answer: str, is_permanent: bool) -> None:
     with smtp_server() as server:
         server.refuse[command] = answer
