@@ -1,6 +1,6 @@
 """S10: every exchange in words, never with a whole id tag; the log over HTTP."""
 
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import orjson
@@ -17,21 +17,14 @@ from csms.station.communication_logs import FrameOutcome, record
 from csms.station.information import Station
 from csms.station.logs import Exchange, describe
 from csms.store import Store, Work
-from csms.wording import Ask, Level, Tell, Words, masked_tag
+from csms.wording import Ask, Level, Tell, masked_tag
 from tests.api_client import ApiAs
 from tests.builders import make_organisation, make_station
+from tests.telling import asked, told
 
 pytestmark = pytest.mark.feature("S10")
 
 TAG = "04A2B3C41234"
-
-
-def _told(action: str, request: dict[str, Any], answer: dict[str, Any] | None = None) -> Words:
-    return describe(Exchange(action, from_station=True, outcome="answered", request=request, answer=answer or {}))
-
-
-def _asked(action: str, request: dict[str, Any], answer: dict[str, Any] | None = None) -> Words:
-    return describe(Exchange(action, from_station=False, outcome="answered", request=request, answer=answer or {}))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +39,7 @@ def _asked(action: str, request: dict[str, Any], answer: dict[str, Any] | None =
     ],
 )
 def test_why_a_card_was_refused(status: str, text: str, level: Level) -> None:
-    words = _told("Authorize", {"idTag": TAG}, {"idTagInfo": {"status": status}})
+    words = told("Authorize", {"idTag": TAG}, {"idTagInfo": {"status": status}})
     assert (words.text, words.level) == (text, level)
     assert (words.why is None) == (status == "Accepted")
     assert (words.what_to_do is None) == (status == "Accepted")
@@ -166,35 +159,6 @@ _SAMPLES = [
             Level.INFO,
         ),
         (
-            "DiagnosticsStatusNotification",
-            {"status": "UploadFailed"},
-            {},
-            "Diagnostics: the upload failed.",
-            Level.ERROR,
-        ),
-        (
-            "LogStatusNotification",
-            {"status": "PermissionDenied"},
-            {},
-            "Log: the server refused the upload.",
-            Level.ERROR,
-        ),
-        ("FirmwareStatusNotification", {"status": "Installed"}, {}, "Firmware: it is installed.", Level.INFO),
-        (
-            "SignedFirmwareStatusNotification",
-            {"status": "InvalidSignature"},
-            {},
-            "Firmware: its signature is wrong; it was not installed.",
-            Level.ERROR,
-        ),
-        (
-            "SecurityEventNotification",
-            {"type": "TamperDetectionActivated"},
-            {},
-            "Security event: TamperDetectionActivated.",
-            Level.WARNING,
-        ),
-        (
             "SignCertificate",
             {"csr": "…"},
             {"status": "Accepted"},
@@ -208,19 +172,12 @@ _SAMPLES = [
             "The station asked for a new certificate and was refused.",
             Level.WARNING,
         ),
-        (
-            "DataTransfer",
-            {"vendorId": "com.example", "messageId": "Ping"},
-            {"status": "UnknownVendorId"},
-            "The station sent a message of vendor com.example (Ping); nobody here understands it.",
-            Level.INFO,
-        ),
     ],
 )
 def test_what_stations_tell(
     action: str, request_: dict[str, Any], answer: dict[str, Any], text: str, level: Level
 ) -> None:
-    words = _told(action, request_, answer)
+    words = told(action, request_, answer)
     assert (words.text, words.level) == (text, level)
 
 
@@ -279,53 +236,18 @@ def test_what_stations_tell(
             Level.WARNING,
         ),
         (
-            "GetLocalListVersion",
-            {},
-            {"listVersion": 0},
-            "Asked to tell the version of its card list: it is empty.",
-            Level.INFO,
-        ),
-        (
-            "GetDiagnostics",
-            {"location": "https://x"},
-            {},
-            "Asked to upload its diagnostics: there are none.",
-            Level.WARNING,
-        ),
-        (
-            "SendLocalList",
-            {"listVersion": 3, "updateType": "Differential", "localAuthorizationList": [{"idTag": TAG}]},
-            {"status": "VersionMismatch"},
-            "Asked to take changes to its card list (version 3, 1 cards): its list is of another version.",
-            Level.WARNING,
-        ),
-        (
             "SetChargingProfile",
             examples_of(Version.V16)["SetChargingProfile"],
             {"status": "Accepted"},
             "Asked to limit charging at charge point 1 to 21.4 A: done.",
             Level.INFO,
         ),
-        (
-            "ReserveNow",
-            examples_of(Version.V16)["ReserveNow"],
-            {"status": "Occupied"},
-            "Asked to reserve charge point 1 for card …C4D5 until 2026-01-01T12:00:00.000Z: it is occupied.",
-            Level.WARNING,
-        ),
-        (
-            "ClearCache",
-            {},
-            {"status": "Nonsense"},
-            "Asked to forget the cards it remembers: it answered «Nonsense».",
-            Level.WARNING,
-        ),
     ],
 )
 def test_what_commands_came_to(
     action: str, request_: dict[str, Any], answer: dict[str, Any], text: str, level: Level
 ) -> None:
-    words = _asked(action, request_, answer)
+    words = asked(action, request_, answer)
     assert (words.text, words.level) == (text, level)
 
 
@@ -335,7 +257,7 @@ _WORDED = {(type(one), one.action) for one in offered("words", "WORDS")}
 @pytest.mark.parametrize("action", [one.name for one in to_station(Version.V16) if (Ask, one.name) in _WORDED])
 def test_every_status_of_every_command_has_words_of_its_own(action: str) -> None:
     statuses = schema_of(Version.V16, action, "response").get("properties", {}).get("status", {}).get("enum", [])
-    texts = [_asked(action, examples_of(Version.V16)[action], {"status": status}) for status in statuses]
+    texts = [asked(action, examples_of(Version.V16)[action], {"status": status}) for status in statuses]
     assert len({words.text for words in texts}) == len(statuses)
     assert not [words for words in texts if "«" in words.text or f"do {action}" in words.text]
     failed = describe(
@@ -348,59 +270,14 @@ def test_every_status_of_every_command_has_words_of_its_own(action: str) -> None
 def test_every_status_that_stations_report_is_known(action: str) -> None:
     statuses = schema_of(Version.V16, action, "request").get("properties", {}).get("status", {}).get("enum", [])
     for status in statuses:
-        assert "«" not in _told(action, {"status": status, "errorCode": "NoError", "connectorId": 1}).text
-    assert f"sent {action}" not in _told(action, {}).text
-
-
-_FILE_ACTIONS = ["GetLog", "PublishFirmware", "UnpublishFirmware", "UpdateFirmware"]
-_FILE_MESSAGES = ["FirmwareStatusNotification", "LogStatusNotification", "PublishFirmwareStatusNotification"]
-
-
-@pytest.mark.feature("S17", "S24")
-@pytest.mark.parametrize("version", [Version.V201, Version.V21])
-def test_logs_and_firmware_of_2_x_have_words_of_their_own(version: Version) -> None:
-    for action in _FILE_ACTIONS:
-        for status in _words_of(version, action, "response"):
-            words = _asked(action, {}, {"status": status})
-            assert "«" not in words.text, (action, status)
-            assert f"do {action}" not in words.text
-    for action in _FILE_MESSAGES:
-        for status in _words_of(version, action, "request"):
-            assert "«" not in _told(action, {"status": status}).text, (action, status)
-
-
-def _words_of(version: Version, action: str, kind: Literal["request", "response"]) -> list[str]:
-    schema = schema_of(version, action, kind)
-    status = schema["properties"]["status"]
-    found = schema["definitions"][status["$ref"].rpartition("/")[2]] if "$ref" in status else status
-    assert found["enum"]
-    return list(found["enum"])
-
-
-@pytest.mark.feature("S17", "S24")
-def test_what_a_log_or_an_update_is_about_is_told() -> None:
-    log = {"log": {"remoteLocation": "https://x"}, "logType": "SecurityLog", "requestId": 1}
-    assert _asked("GetLog", log, {"status": "Accepted"}).text == "Asked to upload its security log: it will."
-    firmware = {"location": "https://x", "retrieveDateTime": "2026-01-01T02:00:00Z", "signature": "a"}
-    asked = _asked("UpdateFirmware", {"firmware": firmware, "requestId": 1}, {"status": "RevokedCertificate"})
-    assert asked.text == (
-        "Asked to update its firmware with a signed image, to be fetched from 2026-01-01T02:00:00Z: "
-        "the image's certificate is revoked."
-    )
-    plain = {"location": "https://x", "retrieveDate": "2026-01-01T02:00:00Z"}
-    assert _asked("UpdateFirmware", plain).text == (
-        "Asked to update its firmware, to be fetched from 2026-01-01T02:00:00Z: it answered."
-    )
-    odd: list[dict[str, Any]] = [{"firmware": "x"}, {"firmware": {"retrieveDateTime": ["a"]}}, {"logType": {}}, {}]
-    for payload in odd:
-        for action in _FILE_ACTIONS:
-            assert _asked(action, payload, {"status": "Accepted"}).text.startswith("Asked to ")
+        assert "«" not in told(action, {"status": status, "errorCode": "NoError", "connectorId": 1}).text
+    assert f"sent {action}" not in told(action, {}).text
 
 
 def test_every_error_code_is_explained() -> None:
     codes = schema_of(Version.V16, "StatusNotification", "request")["properties"]["errorCode"]["enum"]
     for code in codes:
-        words = _told("StatusNotification", {"connectorId": 1, "status": "Faulted", "errorCode": code})
+        words = told("StatusNotification", {"connectorId": 1, "status": "Faulted", "errorCode": code})
         assert words.level is Level.ERROR
         assert "«" not in words.text
 

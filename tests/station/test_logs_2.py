@@ -143,7 +143,6 @@ def test_odd_payloads_have_words_too(name: str, odd: Any) -> None:
     "action",
     [
         "ChangeAvailability",
-        "DataTransfer",
         "RequestStartTransaction",
         "RequestStopTransaction",
         "Reset",

@@ -1,7 +1,7 @@
 """S15: changing settings: checked by what is known, sent in as few messages as the station takes, told one by one."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,28 +93,30 @@ async def change_settings(
     results: dict[tuple[str, AttributeKind], ChangeResult] = {}
     order = [(item.address.key, item.wish.attribute) for group in plan.groups for item in group]
     waiting, gap = deque(plan.groups), None
-    while waiting:
+    while waiting and gap is None:
         group = waiting.popleft()
-        if gap is not None:
-            told = [item.result(SettingOutcome.NOT_SENT, gap, None) for item in group]
-        else:
-            action, payload = _message(plan.version, group)
-            try:
-                command = await send(runtime, caller, identity, action, payload, timeout_s=timeout_s)
-            except CsmsError as error:
-                if not results:
-                    raise
-                gap = error.detail
-                waiting.appendleft(group)
-                continue
-            if _is_too_long(command, group):
-                waiting.extendleft([item] for item in reversed(group))
-                continue
-            told = _results(command, group)
-            gap = _gap(command)
-        results |= {(result.address.key, result.wish.attribute): result for result in told}
+        action, payload = _message(plan.version, group)
+        try:
+            command = await send(runtime, caller, identity, action, payload, timeout_s=timeout_s)
+        except CsmsError as error:
+            if not results:
+                raise
+            gap = error.detail
+            waiting.appendleft(group)
+            break
+        if _is_too_long(command, group):
+            waiting.extendleft([item] for item in reversed(group))
+            continue
+        results |= _by_place(_results(command, group))
+        gap = _gap(command)
+    unsent = [item for group in waiting for item in group]
+    results |= _by_place(item.result(SettingOutcome.NOT_SENT, gap or "", None) for item in unsent)
     await sort_in_now(runtime, plan.station_id)
     return [results[key] for key in order]
+
+
+def _by_place(results: Iterable[ChangeResult]) -> dict[tuple[str, AttributeKind], ChangeResult]:
+    return {(result.address.key, result.wish.attribute): result for result in results}
 
 
 async def _plan(work: Work, station: Station, wishes: Sequence[Wish]) -> _Plan:
