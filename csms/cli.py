@@ -40,6 +40,9 @@ for name, group in (("db", db_app), ("key", key_app), ("user", user_app), ("benc
 
 app.command("simulate")(simulate)
 
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code of a process that a signal ended before it was ready."""
+
 out = Console(soft_wrap=True, highlight=False)
 
 
@@ -120,26 +123,42 @@ def _start(parts: Any, *, demo: bool = False) -> None:
 
     settings = _settings()
     configure_logs(settings)
-    _run(_serve(settings, parts, demo=demo))
+    try:
+        _run(_serve(settings, parts, demo=demo))
+    except asyncio.CancelledError:
+        raise SystemExit(TERMINATED) from None
 
 
 async def _serve(settings: Settings, parts: Any, *, demo: bool) -> None:
     from csms.launch.demo import demo_stations
-    from csms.launch.process import prepare, running, until_stopped
+    from csms.launch.process import prepare, running
+
+    # Until everything is up, SIGTERM ends what has begun as Ctrl-C does: what was opened is closed.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)  # type: ignore[union-attr]
+    if not demo:
+        await prepare(settings)
+        async with running(settings, parts) as started:
+            await _until_stopped(started, is_demo=False)
+    else:
+        async with demo_stations(settings) as shown:
+            if shown.past_s:
+                out.print(f"Five simulated stations live through their last {shown.past_s / 3600:.0f} hours first …")
+            await prepare(settings, shown.clock)
+            unknown = UnknownStations.ACCEPT
+            async with running(
+                settings, parts, unknown=unknown, is_demo=True, clock=shown.clock, first=shown.begin
+            ) as started:
+                await _until_stopped(started, is_demo=True)
+    out.print("Stopped.")
+
+
+async def _until_stopped(started: Any, *, is_demo: bool) -> None:
+    from csms.launch.process import until_stopped
     from csms.launch.welcome import welcome
 
-    await prepare(settings)
-    unknown = UnknownStations.ACCEPT if demo else None
-    async with (
-        demo_stations() as begin_demo,
-        running(settings, parts, unknown=unknown, is_demo=demo) as started,
-    ):
-        if demo:
-            await begin_demo(started)
-        out.print(welcome(started, is_demo=demo))
-        await until_stopped(started.broker)
-        out.print("Stopping: stations are told, what was begun is finished …")
-    out.print("Stopped.")
+    out.print(welcome(started, is_demo=is_demo))
+    await until_stopped(started.broker)
+    out.print("Stopping: stations are told, what was begun is finished …")
 
 
 @app.command()
@@ -279,7 +298,7 @@ def backup(
     from csms.platform.operations.backup import backup as write_backup
 
     settings = _settings()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # an end that still cleans up
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(TERMINATED))  # an end that still cleans up
     saved = write_backup(settings, target, with_files=not without_files, with_keys=not without_keys, tell=_tell)
     _tell(f"Wrote {target}, {saved.size_text}. It holds secrets: keep it where only you read it.")
     if not saved.manifest.has_secret_key:
@@ -301,7 +320,7 @@ def restore(
     from csms.platform.operations.backup import restore as read_backup
 
     settings = _settings()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(TERMINATED))
     done = read_backup(settings, source, force=force, tell=_tell)
     _tell(f"Restored: {done.text}.")
     for line in done.to_set:

@@ -8,6 +8,8 @@ within one millisecond and counter; the insert then fails and is tried again wit
 
 import secrets
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -27,9 +29,11 @@ class _Ids:
         self._process = secrets.randbelow(1 << (_SHIFT - _COUNTER_BITS)) << _COUNTER_BITS
         self._ms = 0
         self._counter = 0
+        self.clock: Callable[[], datetime] | None = None
+        """Another time than the real one."""
 
     def next(self) -> int:
-        ms = time.time_ns() // 1_000_000 - _EPOCH_MS
+        ms = time.time_ns() // 1_000_000 - _EPOCH_MS if self.clock is None else _ms_at(self.clock())
         if ms > self._ms:
             self._ms, self._counter = ms, 0
         else:
@@ -39,13 +43,30 @@ class _Ids:
         return (self._ms << _SHIFT) | self._process | self._counter
 
 
+def _ms_at(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
 _ids = _Ids()
 new_id = _ids.next
 
 
+@contextmanager
+def ids_by(clock: Callable[[], datetime]) -> Iterator[None]:
+    """Within the block ids grow with that clock, so that rows of another time lie where their time is looked up.
+
+    For a process that begins with it, on a database that has no younger rows: ids never step back.
+    """
+    _ids.clock = clock
+    try:
+        yield
+    finally:
+        _ids.clock = None
+
+
 def id_at(at: datetime) -> int:
     """The smallest id of that moment: rows made at or after `at` have ids not below it."""
-    ms = max(0, int((at - EPOCH) / timedelta(milliseconds=1)))
+    ms = max(0, _ms_at(at))
     return min(ms << _SHIFT, MAX_ID)
 
 

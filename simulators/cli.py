@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import signal
 import ssl
 import sys
@@ -62,7 +63,9 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
     faults: Annotated[
         float, typer.Option(help="Faults a station and simulated hour: defects, power cuts, lost links.", min=0)
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="The same seed rolls the same dice.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed rolls the same dice; other ones each time if left out.")
+    ] = None,
     starts: Annotated[float, typer.Option(help="Stations that connect a second.", min=0.1, max=10_000)] = 100.0,
     roots: Annotated[
         Path | None, typer.Option("--ca", help="PEM file with the root that signed the CSMS's certificate.")
@@ -91,7 +94,7 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
             versions=_versions(version),
             speed=speed,
             behind_s=behind * 3600.0,
-            seed=seed,
+            seed=secrets.randbelow(2**31) if seed is None else seed,
             habits=habits,
             duration_s=duration,
             charges=charges,

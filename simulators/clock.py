@@ -102,7 +102,7 @@ class ManualClock(Clock):
         return self._elapsed_s
 
     def now(self) -> datetime:
-        return self._started_at + timedelta(seconds=self._elapsed_s)
+        return self._started_at + timedelta(seconds=self.monotonic())
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         timer = _ManualTimer(callback)
@@ -122,8 +122,40 @@ class ManualClock(Clock):
         while (due_s := self.next_due_s) is not None and self._elapsed_s + due_s <= target_s:
             moment_s, _, timer = heapq.heappop(self._timers)
             self._elapsed_s = max(self._elapsed_s, moment_s)
-            timer.callback()
+            timer.fire()
         self._elapsed_s = target_s
+
+
+class LateClock(ManualClock):
+    """Starts in the past and is moved by hand, until `run()` lets it go on with real time.
+
+    For a past that is lived as fast as everybody's answers come, however slow the machine: `catch_up` moves it.
+    """
+
+    def __init__(self, started_at: datetime) -> None:
+        super().__init__(started_at)
+        self._real_start_s: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it goes by itself."""
+        return self._real_start_s is not None
+
+    def monotonic(self) -> float:
+        return super().monotonic() + (0.0 if self._real_start_s is None else time.monotonic() - self._real_start_s)
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        if self._real_start_s is None:
+            return super().call_later(delay_s, callback)
+        return asyncio.get_running_loop().call_later(max(0.0, delay_s), callback)
+
+    def run(self) -> None:
+        """From now on with real time."""
+        self._real_start_s = time.monotonic()
+        loop = asyncio.get_running_loop()
+        for moment_s, _, timer in self._timers:
+            loop.call_later(max(0.0, moment_s - self._elapsed_s), timer.fire)
+        self._timers.clear()
 
 
 class _ManualTimer:
@@ -132,6 +164,10 @@ class _ManualTimer:
     def __init__(self, callback: Callable[[], None]) -> None:
         self.callback = callback
         self.is_cancelled = False
+
+    def fire(self) -> None:
+        if not self.is_cancelled:
+            self.callback()
 
     def cancel(self) -> None:
         self.is_cancelled = True

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from csms.ocpp.versions import Version
 from simulators import v16, v201
-from simulators.clock import RunningClock
+from simulators.clock import Clock, RunningClock
 from simulators.counters import Counters
 from simulators.driver import Driver, Habits, Mischief, Station, supply_for
 from simulators.wire import Endpoint
@@ -66,10 +66,10 @@ class FleetPlan:
 class Fleet:
     """The stations of one plan. The same plan and seed roll the same dice."""
 
-    def __init__(self, plan: FleetPlan) -> None:
+    def __init__(self, plan: FleetPlan, clock: Clock | None = None) -> None:
         self.plan = plan
         self.counters = Counters()
-        self.clock = RunningClock(plan.speed, plan.behind_s)
+        self.clock = clock or RunningClock(plan.speed, plan.behind_s)
         self.stations = [self._station(number) for number in range(1, plan.count + 1)]
         self.undelivered = 0
         self._over = asyncio.Event()
@@ -119,12 +119,13 @@ class Fleet:
 
     def _station(self, number: int) -> Station:
         plan = self.plan
-        rng = random.Random(f"{plan.seed}/{number}")
-        vendor, model = rng.choice(_VENDORS)
-        supply = supply_for(plan.kind, rng)
         identity = plan.identity or f"{plan.prefix}{number:04d}"
+        making = random.Random(identity)  # hardware stays what it is, whatever is lived with it
+        vendor, model = making.choice(_VENDORS)
+        supply = supply_for(plan.kind, making)
         kind = f"{model} {supply.max_power_w / 1000:.0f}"
-        serial = f"{rng.randrange(10**8):08d}"
+        serial = f"{making.randrange(10**8):08d}"
+        rng = random.Random(f"{plan.seed}/{number}")
         password = None if plan.password is None else plan.password.encode()
         protocols = PROTOCOLS[plan.versions[(number - 1) % len(plan.versions)]]
         endpoint = Endpoint(plan.url, identity, password, protocols, plan.tls)

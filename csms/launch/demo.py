@@ -1,12 +1,17 @@
 """The demo: a handful of simulated stations that are registered, published and charge at once, marked as demo."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import secrets
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from csms.launch.process import Part, Running
+from csms.clock import system_clock
+from csms.config import Settings
+from csms.ids import ids_by
+from csms.launch.process import Running
 from csms.platform.organisations import default_organisation
 from csms.routing import Registration
 from csms.station.charge_points import ChargePoint, Connector
@@ -14,14 +19,17 @@ from csms.station.charge_points.rules import ConnectorFormat, PlugType
 from csms.station.information import Station, stations_by_identity
 from csms.station.interfaces import InterfaceKind, switch_interface
 from csms.station.operational_management import ServicePackage, switch_package
-from csms.store import Work
+from csms.store import Work, open_store
+from csms.store.migrate import is_empty
+from simulators.clock import LateClock
 from simulators.driver import Habits
 from simulators.fleet import Fleet, FleetPlan
+from simulators.running import catch_up
 
 PREFIX = "DEMO-"
-PAST_S = 12 * 3600.0
-"""The simulated stations begin so far in the past and catch up, so that there is something to see at once."""
-CATCH_UP_SPEED = 600.0
+PAST_S = 4 * 3600.0
+"""What a new installation's stations live through before it is shown: charges with their curves, a fault or two."""
+HABITS = Habits(first_arrival_s=15.0, faults_per_hour=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +52,68 @@ SITES = (
 )
 
 
-Begin = Callable[[Running], Awaitable[None]]
+class Demo:
+    """The demo's stations, and the time that the whole system lives in.
+
+    An installation that is new begins in the past, together with its stations: all that they tell comes at its time,
+    as it would have if the system had run for so long. After that, and for every other one, the time is the real one.
+    """
+
+    def __init__(self, *, is_new: bool) -> None:
+        self.past_s = PAST_S if is_new else 0.0
+        self._clock = LateClock(system_clock() - timedelta(seconds=self.past_s))
+        self._life: asyncio.Task[dict[str, Any]] | None = None
+
+    def clock(self) -> datetime:
+        """The system's time."""
+        return system_clock() if self._clock.is_running else self._clock.now()
+
+    async def begin(self, started: Running) -> None:
+        """Register the stations and let them live; returns when they have come to the present."""
+        if started.broker is None:
+            return
+        async with started.runtime.store.writing() as work:
+            await _register(work)
+        fleet = Fleet(_plan(started, is_new=self.past_s > 0), self._clock)
+        self._life = asyncio.create_task(fleet.run(), name="demo stations")
+        await catch_up(fleet.stations, self._clock)
+
+    async def end(self) -> None:
+        """At once: a demo need not finish its charges first."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.gather(self._life, return_exceptions=True)
 
 
 @asynccontextmanager
-async def demo_stations() -> AsyncIterator[Begin]:
-    """Gives the function that registers the demo's stations and lets them live until the end of the block.
+async def demo_stations(settings: Settings) -> AsyncIterator[Demo]:
+    """The demo, which ends with the block.
 
     Enter it before the system is started: then the stations are still there when the broker tells them that it stops.
     """
-    lives: list[asyncio.Task[dict[str, Any]]] = []
-
-    async def begin(started: Running) -> None:
-        if Part.BROKER in started.parts:
-            async with started.runtime.store.writing() as work:
-                await _register(work)
-            lives.append(asyncio.create_task(_fleet(started).run(), name="demo stations"))
-
+    store = open_store(settings.database_url.get_secret_value())
     try:
-        yield begin
+        demo = Demo(is_new=await is_empty(store.engine))
     finally:
-        for life in lives:
-            life.cancel()  # a demo need not finish its charges first
-        await asyncio.gather(*lives, return_exceptions=True)
+        await store.close()
+    try:
+        with ids_by(demo.clock):
+            yield demo
+    finally:
+        await demo.end()
 
 
-def _fleet(started: Running) -> Fleet:
+def _plan(started: Running, *, is_new: bool) -> FleetPlan:
     host = started.runtime.settings.broker_host
-    plan = FleetPlan(
+    return FleetPlan(
         url=f"ws://{host}:{started.broker_port}/ocpp",
         count=len(SITES),
         prefix=PREFIX,
         kind="ac3",
         versions=("1.6", "2.0.1"),
-        speed=CATCH_UP_SPEED,
-        behind_s=PAST_S,
-        habits=Habits(faults_per_hour=0.2),
+        seed=1 if is_new else secrets.randbelow(2**31),  # stations that come back begin no charge with an old id
+        habits=HABITS,
     )
-    return Fleet(plan)
 
 
 async def _register(work: Work) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from broker.server import Broker
+from csms.clock import Clock, system_clock
 from csms.config import Settings, UnknownStations
 from csms.features import offered
 from csms.jobs import Worker
@@ -56,9 +57,9 @@ class Running:
     notes: list[str] = field(default_factory=list)
 
 
-async def prepare(settings: Settings) -> str | None:
+async def prepare(settings: Settings, clock: Clock = system_clock) -> str | None:
     """Bring the database up to date and make what a first start needs; returns the administrator's key if made now."""
-    store = open_store(settings.database_url.get_secret_value())
+    store = open_store(settings.database_url.get_secret_value(), clock)
     try:
         await upgrade(store.engine)
         await prepare_partitions(store)
@@ -88,22 +89,30 @@ async def running(
     *,
     unknown: UnknownStations | None = None,
     is_demo: bool = False,
+    clock: Clock = system_clock,
+    first: Callable[[Running], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Running]:
-    """Start the parts; at the end of the block they are drained in the opposite order."""
+    """Start the parts; at the end of the block they are drained in the opposite order.
+
+    `first` is awaited once the broker takes stations, before jobs are run and the API answers.
+    """
     async with AsyncExitStack() as stack:
-        runtime = await open_runtime(settings)
+        runtime = await open_runtime(settings, clock=clock)
         stack.push_async_callback(runtime.close)
         audit.install(runtime)
         started = Running(runtime, parts, unknown_stations=unknown or settings.unknown_stations)
         server = _api(runtime) if Part.API in parts else None
-        if Part.WORKER in parts:
-            worker = Worker(runtime, offered("jobs", "JOBS"))
-            await worker.start()
-            stack.push_async_callback(worker.stop)
+        worker = Worker(runtime, offered("jobs", "JOBS")) if Part.WORKER in parts else None
+        if worker is not None:
+            stack.push_async_callback(worker.stop)  # after the broker's: what its end tells is still delivered
         if Part.BROKER in parts:
             started.broker = Broker(runtime, unknown=unknown, is_demo=is_demo)
             started.broker_port = await started.broker.start()
             stack.push_async_callback(started.broker.stop)
+        if first is not None:
+            await first(started)
+        if worker is not None:
+            await worker.start()
         if server is not None:
             started.api_port = await server.start()
             stack.push_async_callback(server.stop)

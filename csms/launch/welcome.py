@@ -33,7 +33,7 @@ def welcome(started: Running, *, is_demo: bool) -> str:
         lines += [f"  FTP        ftp://{settings.ftp_host}:{started.ftp_port}   (one-time logins for stations' files)"]
     lines += [f"  database   {url}"]
     if is_demo:
-        lines += ["  demo       five simulated stations, which live through their last half day within a minute or so"]
+        lines += ["  demo       five simulated stations, DEMO-0001 to DEMO-0005: cars come, charge and leave"]
     key_path = settings.data_dir / ADMIN_KEY_FILE
     has_key_file = settings.admin_key is None and key_path.exists()
     key = f"in {key_path}" if has_key_file else "that of CSMS_ADMIN_KEY" if settings.admin_key else "csms key create"

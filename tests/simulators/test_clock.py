@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from simulators.clock import ManualClock, RunningClock
+from simulators.clock import LateClock, ManualClock, RunningClock
 
 pytestmark = pytest.mark.feature("F5")
 
@@ -63,3 +63,23 @@ def test_a_clock_that_starts_in_the_past_never_shows_the_future() -> None:
 def test_impossible_clocks_are_refused(speed: float, behind_s: float) -> None:
     with pytest.raises(ValueError, match=r"speed|past"):
         RunningClock(speed, behind_s)
+
+
+async def test_a_late_clock_is_moved_by_hand_and_then_goes_on_by_itself_with_everybody_who_waits() -> None:
+    clock = LateClock(datetime.now(UTC) - timedelta(hours=1))
+    soon, cancelled = asyncio.create_task(clock.sleep(3_600.0)), asyncio.create_task(clock.sleep(3_600.0))
+    await asyncio.sleep(0)
+    clock.advance(3_599.95)
+    before = clock.now()
+    await asyncio.sleep(0)
+    assert clock.now() == before
+    assert not soon.done()
+
+    cancelled.cancel()
+    clock.run()
+    await soon
+    later = asyncio.create_task(clock.sleep(0.01))
+    await later
+    assert clock.is_running
+    assert timedelta(0) < clock.now() - before < timedelta(seconds=30)
+    assert cancelled.cancelled() or cancelled.done()
