@@ -12,6 +12,7 @@ from csms.ocpp.versions import VERSIONS_2, Version
 from csms.runtime import Runtime
 from csms.station.information import find_station
 from csms.station.local_lists.jobs import compare_after_boot, keep_true, tidy
+from csms.station.local_lists.service.exclusions import exclude
 from csms.station.settings import Setting
 from tests.broker.conftest import Bench
 from tests.broker.scripted import ScriptedStation, scripted
@@ -507,3 +508,55 @@ async def test_rules_that_make_no_sense_are_refused(station: ScriptedStation, ap
         {"colour": "red"},
     ):
         assert (await api.post(RULES, json=fields)).status_code == 422, fields
+
+
+@pytest.mark.ocpp("2.x CustomerInformation")
+@pytest.mark.octt("TC_N_46_CSMS")
+@pytest.mark.parametrize("station", VERSIONS_2, indirect=True)
+@pytest.mark.parametrize("is_raw", [False, True])
+async def test_a_customer_who_is_deleted_on_a_station_leaves_its_list(
+    station: ScriptedStation, held: StationList, api: httpx.AsyncClient, settle: Settle, *, is_raw: bool
+) -> None:
+    """A station deletes all it knows but the list, which is ours (2.0.1 N10)."""
+    token_id = await register(api, "CARD-1", kind="iso14443")
+    await register(api, "CARD-2", kind="iso14443")
+    await rule(api)
+    await settle()
+    assert set(held.entries) == {"CARD-1", "CARD-2"}
+    station.answers["CustomerInformation"] = {"status": "Accepted"}
+    if is_raw:
+        who = {"idToken": {"idToken": "card-1", "type": "ISO14443"}}
+        body = {"requestId": 7, "report": False, "clear": True, **who}
+        answer = await api.post("/api/v1/stations/CS-1/commands/CustomerInformation", json=body)
+    else:
+        body = {"token": "CARD-1", "wants_report": False, "wants_deletion": True}
+        answer = await api.post("/api/v1/stations/CS-1/customer-information", json=body)
+    assert answer.is_success, answer.text
+    await settle()
+    assert set(held.entries) == {"CARD-2"}
+    assert (await shown(api))["is_in_step"] is True
+    [kept_off] = (await api.get(f"{PATH}/exclusions")).json()["items"]
+    assert kept_off["token_id"] == token_id
+    await api.patch(f"{TOKENS}/{token_id}", json={"is_blocked": True})
+    await settle()
+    assert set(held.entries) == {"CARD-2"}, "no change brings it back"
+    assert (await api.delete(f"{PATH}/exclusions/{kept_off['id']}")).status_code == 204
+    assert (await api.delete(f"{PATH}/exclusions/{kept_off['id']}")).status_code == 404
+    await settle()
+    assert held.statuses() == {"CARD-1": "Blocked", "CARD-2": "Accepted"}
+
+
+async def test_a_removed_token_is_forgotten_everywhere(
+    station: ScriptedStation, held: StationList, api: httpx.AsyncClient, runtime: Runtime, settle: Settle
+) -> None:
+    token_id = await register(api, "CARD-1")
+    async with runtime.store.writing() as work:
+        kept = await find_station(work, "CS-1")
+        assert kept is not None
+        for _ in range(2):
+            await exclude(work, kept.organisation_id, kept.id, int(token_id))
+    assert len((await api.get(f"{PATH}/exclusions")).json()["items"]) == 1
+    assert (await api.delete(f"{TOKENS}/{token_id}")).is_success
+    await settle()
+    assert (await api.get(f"{PATH}/exclusions")).json()["items"] == []
+    assert held.entries == {}

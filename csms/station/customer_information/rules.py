@@ -14,6 +14,9 @@ PART_CHARS_MAX: Final = 512
 REQUEST_ID_MAX: Final = 2**31 - 1
 
 
+ACCEPTED: Final = "Accepted"
+
+
 class InformationState(StrEnum):
     """How far a question is."""
 
@@ -60,7 +63,7 @@ def request_number(payload: Payload) -> int | None:
 
 def answered_state(word: str, *, wants_report: bool) -> InformationState:
     """What the answer to CustomerInformation means; without a report, `Accepted` is all that comes."""
-    if word != "Accepted":
+    if word != ACCEPTED:
         return InformationState.REFUSED
     return InformationState.AWAITED if wants_report else InformationState.COMPLETE
 

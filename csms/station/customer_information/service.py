@@ -16,6 +16,7 @@ from csms.runtime import Runtime
 from csms.station.commands import send_for, version_of
 from csms.station.customer_information.model import CustomerInformationRequest
 from csms.station.customer_information.rules import (
+    ACCEPTED,
     ENDED,
     REQUEST_ID_MAX,
     InformationState,
@@ -25,7 +26,8 @@ from csms.station.customer_information.rules import (
     refusal,
     request_number,
 )
-from csms.station.information import Station, get_station
+from csms.station.information import Station, fact_about, get_station
+from csms.station.tokens import Token, read_id_token, token_key
 from csms.store import Work
 
 AWAITED_MAX: Final = 20
@@ -145,6 +147,8 @@ async def _find(work: Work, station: ConnectedStation, payload: Payload) -> Cust
 
 async def note_answer(work: Work, station: ConnectedStation, request: Payload, answer: Payload) -> None:
     """The station's word; a question by a raw command has no row, and nothing of it is kept."""
+    if request.get("clear") is True and answer.get("status") == ACCEPTED:
+        await _tell_of_deletion(work, station, request)
     row = await _find(work, station, request)
     if row is None or row.state in ENDED:
         return
@@ -154,6 +158,15 @@ async def note_answer(work: Work, station: ConnectedStation, request: Payload, a
     if state is InformationState.AWAITED and is_whole(row.parts, row.last_part):
         state = InformationState.COMPLETE  # parts may overtake the answer
     work.change(CustomerInformationRequest, row.id, state=state, reason=reason, last_news_at=work.now)
+
+
+async def _tell_of_deletion(work: Work, station: ConnectedStation, request: Payload) -> None:
+    """For those who keep more of the customer on the station than it deletes by itself."""
+    uid, _kind = read_id_token(request.get("idToken"))
+    query = select(Token.id).where(Token.organisation_id == station.organisation_id, Token.uid_key == token_key(uid))
+    token_id = (await work.session.exec(query)).first()
+    if token_id is not None:
+        work.emit(fact_about(station, "customer_deleted", {"token_id": str(token_id)}))
 
 
 async def note_part(work: Work, station: ConnectedStation, payload: Payload) -> None:

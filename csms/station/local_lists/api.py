@@ -13,6 +13,7 @@ from csms.station.information import Station, StationDep, StationId, StationToCh
 from csms.station.local_lists.model import LocalList, LocalListRule
 from csms.station.local_lists.rules import ListResult
 from csms.station.local_lists.service.contents import rules_for
+from csms.station.local_lists.service.exclusions import exclusions_query, readmit
 from csms.station.local_lists.service.keeping import (
     add_rule,
     get_rule,
@@ -53,6 +54,7 @@ ENTRIES_MAX = 500
 Uid = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[!-~ ]+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 RuleId = Annotated[Id, Path(description="the rule's id")]
+ExclusionId = Annotated[Id, Path(description="the exclusion's id")]
 
 
 class NewRule(Strict):
@@ -137,6 +139,14 @@ class EntryShown(Shown):
     group: str | None = None
     expires_at: datetime | None = None
     charge_point_numbers: list[int] = Field(default_factory=list, description="empty: all")
+
+
+class ExclusionShown(Shown):
+    """A token that is kept off the station's list, whatever the rules say."""
+
+    id: Id
+    token_id: Id
+    created_at: datetime = Field(description="when the station had deleted what it knew of the token's customer")
 
 
 class Keeping(Strict):
@@ -243,6 +253,31 @@ async def list_entries(
     keys = [key for key in sorted(entries) if cursor is None or key > cursor]
     shown = [EntryShown.model_validate(entries[key]) for key in keys[:limit]]
     return Page(items=shown, next_cursor=keys[limit - 1] if len(keys) > limit else None)
+
+
+@router.get(
+    "/stations/{station_id}/local-list/exclusions",
+    summary="Tokens that are kept off the station's list",
+    dependencies=[may_read()],
+    responses=_NO_STATION,
+)
+async def list_exclusions(station: StationDep, work: Reading, page: PageDep) -> Page[ExclusionShown]:
+    """A token is, once the station has deleted what it knew of its customer (`POST …/customer-information`)."""
+    rows, cursor = await page_of(work, exclusions_query(station), page)
+    return Page(items=[ExclusionShown.model_validate(row) for row in rows], next_cursor=cursor)
+
+
+@router.delete(
+    "/stations/{station_id}/local-list/exclusions/{exclusion_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Let the rules decide about the token again",
+    dependencies=_CAN_MANAGE,
+    responses={404: {"description": "no such station or exclusion"}},
+    openapi_extra=behind("SendLocalList"),
+)
+async def delete_exclusion(station: StationToChange, work: Writing, exclusion_id: ExclusionId) -> None:
+    """If a rule puts it on the list, the station gets it again."""
+    await readmit(work, station, exclusion_id)
 
 
 @router.put(

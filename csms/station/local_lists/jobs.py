@@ -11,7 +11,8 @@ from csms.outbox import Consumer, Event
 from csms.rights import SYSTEM
 from csms.runtime import Runtime
 from csms.station.information import goes_with_station
-from csms.station.local_lists.model import LocalList
+from csms.station.local_lists.model import LocalList, LocalListExclusion
+from csms.station.local_lists.service.exclusions import exclude, forget_exclusions
 from csms.station.local_lists.service.keeping import (
     DUE_PER_RUN,
     drop_unused_snapshots,
@@ -72,7 +73,14 @@ async def tidy(runtime: Runtime) -> None:
 async def _changed(work: Work, event: Event) -> None:
     if event.data.get("change") == "removed":
         await forget_token(work, int(event.data["token_id"]))
+        await forget_exclusions(work, int(event.data["token_id"]))
     await look_again(work, event.organisation_id, event.station_id)
+
+
+async def _deleted(work: Work, event: Event) -> None:
+    """A station has deleted what it knew of a customer; only the list is left, which it may not touch (2.0.1 N10)."""
+    if event.station_id is not None:
+        await exclude(work, event.organisation_id, event.station_id, int(event.data["token_id"]))
 
 
 JOBS = (
@@ -82,5 +90,6 @@ JOBS = (
 )
 CONSUMERS = (
     Consumer("local_lists.look_again", frozenset({"token_changed", "station_changed"}), _changed),
-    goes_with_station("local_lists.forget", LocalList),
+    Consumer("local_lists.exclude", frozenset({"customer_deleted"}), _deleted),
+    goes_with_station("local_lists.forget", LocalList, LocalListExclusion),
 )

@@ -27,6 +27,17 @@ class LocalListRule(Owned, table=True):
     created_by: str
 
 
+class LocalListExclusion(Owned, table=True):
+    """A token that is kept off one station's list, whatever the rules say: its customer was deleted there."""
+
+    __tablename__ = "local_list_exclusion"
+    __table_args__ = (UniqueConstraint("station_id", "token_id", name="uq_local_list_exclusion_station_token"),)
+
+    station_id: int = Field(sa_type=BigInt)
+    token_id: int = Field(sa_type=BigInt, index=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class LocalListPolicy(Owned, table=True):
     """How an organisation keeps lists."""
 

@@ -1,6 +1,6 @@
 """S27: what should be on a station's list, and how OCPP says it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -72,12 +72,16 @@ def _holds(rule: LocalListRule, station: Site) -> bool:
     return rule.tag is None or rule.tag in station.tags
 
 
-async def wanted_contents(work: Work, station: Station, rules: Sequence[LocalListRule], version: Version) -> Contents:
-    """What the rules put on the station's list now, and when time alone will change that."""
+async def wanted_contents(
+    work: Work, station: Station, rules: Sequence[LocalListRule], version: Version, excluded: Collection[int] = ()
+) -> Contents:
+    """What the rules put on the station's list now, without those excluded, and when time alone will change that."""
     rows = await _tokens(work, station.organisation_id, rules)
     groups = await _groups(work, station.organisation_id)
     site, entries, left_out, changes = _site(station), {}, 0, []
     for row in rows:
+        if row.id in excluded:
+            continue
         token = known(row, is_group=row.uid_key in groups)
         changes += [at for at in (token.valid_from, token.valid_until) if at is not None and at > work.now]
         entry = _entry(token, row.additional_info, site, work.now)

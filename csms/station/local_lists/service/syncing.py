@@ -14,6 +14,7 @@ from csms.station.information import Station, get_station
 from csms.station.local_lists.model import LocalList
 from csms.station.local_lists.rules import ListResult, Update, UpdateType, fitted, items_a_message, plan
 from csms.station.local_lists.service.contents import family_of, payload, rules_for, wanted_contents
+from csms.station.local_lists.service.exclusions import excluded_tokens
 from csms.station.local_lists.service.keeping import (
     find_list,
     list_of,
@@ -109,7 +110,7 @@ async def _shipment(work: Work, station: Station, row: LocalList, *, to_empty: b
     if not rules and not to_empty and row.synced_at is None:
         return None
     limits = await limits_of(work, station)
-    contents = await wanted_contents(work, station, rules, version)
+    contents = await wanted_contents(work, station, rules, version, await excluded_tokens(work, station))
     entries = fitted(contents.entries, limits.length_max)
     row.left_out_count = contents.left_out_count + len(contents.entries) - len(entries)
     row.entries_count, row.next_change_at = len(entries), contents.next_change_at
