@@ -181,6 +181,11 @@ def test_a_text_over_the_limit_is_refused_unread() -> None:
     assert (frame.message_id, frame.answerable) == ("1", True)
 
 
+def test_a_text_at_the_limit_and_an_id_of_36_characters_are_read() -> None:
+    text = f'[2,"{"i" * 36}","Heartbeat",{{}}]'
+    assert isinstance(parse(text, V16, max_chars=len(text)), Call)
+
+
 IDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=36)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 JSON = st.recursive(

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from csms.station.charge_logs.rules import (
     LARGEST_CHARGE_WH,
+    LARGEST_POWER_W,
     REGISTER_MAX_WH,
+    SLACK_WH,
     Energy,
     Flag,
     Measures,
@@ -60,6 +62,9 @@ def _energy(start_wh: float, *values: float) -> Energy:
         (5000, [8000, 8100, 400], 3500, {Flag.METER_RESET}),
         (0, [5000, 300, 2000, 4000, 6000], 11000, {Flag.METER_RESET}),
         (5000, [6000, 0, 7000, 8000], 3000, {Flag.METER_BACKWARDS}),
+        (0, [10_000, 0, 4000, 10_000], 10_000, {Flag.METER_BACKWARDS}),
+        (0, [10_000, 0, 5000, 10_000], 20_000, {Flag.METER_RESET}),
+        (0, [10_000, 5000, 12_000], 12_000, {Flag.METER_BACKWARDS}),
         (123_456, [123, 124, 123_956], 500, {Flag.METER_BACKWARDS}),
         (99_000, [99_900, 400, 900], 1900, {Flag.METER_ROLLOVER}),
         (999_900, [100], 200, {Flag.METER_ROLLOVER}),
@@ -81,6 +86,9 @@ def _energy(start_wh: float, *values: float) -> Energy:
         "reset at the end",
         "reset, then slowly higher than before",
         "could not be read for a while",
+        "back at its old height from below half of it",
+        "at its old height by two steps of half of it",
+        "half of its height is no reset",
         "kWh for a while",
         "rollover",
         "rollover at the end",
@@ -98,6 +106,13 @@ def _energy(start_wh: float, *values: float) -> Energy:
 )
 def test_energy_of_a_register(start: float, values: list[float], wh: int, flags: set[Flag]) -> None:
     assert _energy(start, *values) == Energy(wh, frozenset(flags))
+
+
+@pytest.mark.parametrize(("too_much_wh", "wh"), [(0, 101_000), (1, 0)])
+def test_what_a_register_shows_after_a_reset_counts_if_a_charge_could_reach_it(too_much_wh: int, wh: int) -> None:
+    shown_wh = LARGEST_POWER_W / 4 + SLACK_WH + too_much_wh
+    start, readings = _registers(shown_wh, every_min=15, start_wh=500_000)
+    assert energy(start, [], readings[0]) == Energy(wh, frozenset({Flag.METER_RESET}))
 
 
 def test_a_clock_set_back_in_mid_charge_is_no_reset() -> None:

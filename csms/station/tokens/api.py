@@ -197,7 +197,7 @@ class Wanted:
     "/tokens",
     summary="Registered tokens",
     dependencies=[may_read()],
-    openapi_extra=behind("Authorize", "SendLocalList"),
+    openapi_extra=behind("Authorize"),
 )
 async def list_tokens(work: Reading, page: PageDep, wanted: Annotated[Wanted, Depends()]) -> Page[TokenShown]:
     """Newest first."""
