@@ -169,6 +169,9 @@ def open_store(url: str, clock: Clock = system_clock) -> Store:
     raise SystemExit(f"CSMS_DATABASE_URL names {backend}; use sqlite:///path or postgresql://user:password@host/name")
 
 
+# hide_parameters: an error goes into the log, and what a statement is about may be a frame, an id tag or a hash.
+
+
 def _open_sqlite(url: URL, clock: Clock) -> Store:
     path = url.database
     if not path or path == ":memory:":
@@ -176,7 +179,9 @@ def _open_sqlite(url: URL, clock: Clock) -> Store:
             "CSMS_DATABASE_URL must name a file, as in sqlite:///var/csms.db: data in memory would be lost"
         )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=8, max_overflow=8)
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"), pool_size=8, max_overflow=8, hide_parameters=True
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     gate = Gate()
@@ -198,7 +203,12 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _open_postgres(url: URL, clock: Clock) -> Store:
     engine = create_async_engine(
-        url.set(drivername="postgresql+asyncpg"), pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=10
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=10,
+        max_overflow=10,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        hide_parameters=True,
     )
     return Store(engine, PostgresWriter(_dsn(url)), None, clock)
 

@@ -1,16 +1,20 @@
 """DESIGN 3 and 6: the store's promises, the same on SQLite and PostgreSQL."""
 
 import asyncio
+import traceback
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, func, select
 
 from csms.clock import FixedClock
 from csms.exceptions import Conflict
 from csms.ids import id_at, new_id, time_of
 from csms.outbox import Event
+from csms.platform.access import ApiKey
 from csms.platform.organisations import Organisation
 from csms.rights import Caller, Role
 from csms.station.communication_logs import Frame, FrameOutcome
@@ -266,3 +270,17 @@ async def test_a_unit_that_is_cancelled_again_and_again_keeps_no_lock(store: Sto
     async with asyncio.timeout(10):
         await make_station(store, organisation, identity="kept")
     assert await identities(store) == ["kept"]
+
+
+@pytest.mark.feature("P6")
+@pytest.mark.robustness(48)
+async def test_an_error_of_the_database_tells_nothing_of_what_it_was_about(store: Store) -> None:
+    """It goes into the log as it is: with hashes of keys, id tags, whole frames."""
+    async with store.writing() as work:
+        await work.session.exec(text("DROP TABLE api_key"))  # type: ignore[call-overload]  # SQLModel types only selects
+    secret = uuid4().hex
+    with pytest.raises(DBAPIError) as failed:
+        async with store.reading() as work:
+            await work.session.exec(select(ApiKey).where(ApiKey.secret_hash == secret))
+    assert "api_key" in str(failed.value)
+    assert secret not in "".join(traceback.format_exception(failed.value))
