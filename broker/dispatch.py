@@ -178,7 +178,7 @@ class Dispatcher:
                 COMMIT_FAILURES.inc()
                 if attempt == COMMIT_TRIES:
                     raise
-                log.warning("commit failed; trying again", attempt=attempt, error=str(error))
+                log.warning("commit failed; trying again", attempt=attempt, error=str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_PAUSE_S)
             else:
                 return

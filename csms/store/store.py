@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, insert, update
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel import Session, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -21,9 +21,12 @@ from csms.store.locks import FileLock, PostgresLock, ProcessLock
 from csms.store.scope import enforce
 from csms.store.sqlite import SQLITE_PRAGMAS, SqliteWriter
 from csms.store.work import BeforeCommit, Fact, Work
-from csms.store.writers import PostgresWriter, Writer
+from csms.store.writers import Outlived, PostgresWriter, RowRefused, Writer
 
 Announce = Callable[[Sequence[Fact]], None]
+
+WRITES_FAIL_FOR = timedelta(seconds=30)
+"""How long a failed commit counts, where no other was tried: a process of which nothing is asked must not stay away."""
 
 
 class _ScopedSession(Session):
@@ -49,12 +52,18 @@ class Store:
         self.before_commit: list[BeforeCommit] = []
         self.announce: list[Announce] = []
         self.writer = writer
+        self._failed_at: datetime | None = None
         self._gate = gate
         self._sessions = async_sessionmaker(engine, class_=_ScopedAsyncSession, expire_on_commit=False)
 
     @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def takes_writes(self) -> bool:
+        """Whether the last commit did not fail: a full disk or a database made read-only still answers who reads."""
+        return self._failed_at is None or self.clock() - self._failed_at > WRITES_FAIL_FOR
 
     @asynccontextmanager
     async def reading(self, actor: Caller = SYSTEM) -> AsyncIterator[Work]:
@@ -81,8 +90,13 @@ class Store:
                     await hook(work)
                 await _flush(work)
                 await work.session.commit()
+                self._failed_at = None
             except IntegrityError as error:
                 raise _conflict(error) from error
+            except DBAPIError as error:
+                if not isinstance(error, DataError | ProgrammingError):
+                    self._failed_at = self.clock()
+                raise
             finally:
                 await work.close()
         self.settle([work])
@@ -104,7 +118,14 @@ class Store:
                 work.is_prepared = True  # a commit that is tried again must not note its facts twice
                 for hook in self.before_commit:
                     await hook(work)
-        await self.writer.write(works)
+        try:
+            await self.writer.write(works)
+        except (RowRefused, Outlived):
+            raise
+        except Exception:
+            self._failed_at = self.clock()
+            raise
+        self._failed_at = None
         self.settle(works)
 
     def settle(self, works: Sequence[Work]) -> None:

@@ -1,16 +1,25 @@
 """P6: health, readiness and metrics of a process."""
 
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
+from csms.clock import FixedClock
 from csms.config import Settings
+from csms.platform.organisations import Organisation
 from csms.runtime import Runtime, open_runtime
+from csms.station.information import Station
+from csms.store import Store
 from csms.store.migrate import upgrade
+from csms.store.sqlite import WriterFailed
 from datasheet_api.app import create_app
 from tests.api_client import ApiAs
+from tests.builders import make_organisation
 from tests.servers import PostgresServer, nats_server, postgres_server
 
 
@@ -56,6 +65,69 @@ async def test_database_that_dies_makes_the_process_unready_until_it_is_back(
             assert (await client.get("/ready")).status_code == 200
     finally:
         await runtime.close()
+
+
+async def write(store: Store, identity: str) -> None:
+    """As the broker does it, on SQLite in a process of its own."""
+    organisation = await make_organisation(store)
+    work = store.note()
+    row = Station(identity=identity, organisation_id=organisation.id, created_at=work.now)
+    work.insert(Station, **row.model_dump())
+    await store.commit_all([work])
+
+
+@contextmanager
+def no_file_grows(process: int) -> Iterator[None]:
+    """As on a full disk, for that process."""
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.feature("P6")
+@pytest.mark.robustness(32)
+async def test_a_disk_that_is_full_makes_the_process_unready(store: Store, anonymous: httpx.AsyncClient) -> None:
+    """What is there can still be read, so that only a commit that failed tells."""
+    await write(store, "CS-1")
+    process = getattr(store.writer, "process", None)
+    if process is None:
+        pytest.skip("the disk of PostgreSQL is its server's; what it refuses is the next test's")
+    with no_file_grows(process.pid):
+        with pytest.raises(WriterFailed):
+            await write(store, "CS-2")
+        full = await anonymous.get("/ready")
+        assert (full.status_code, full.json()["checks"]["database"]) == (503, "cannot be written")
+    await write(store, "CS-2")
+    assert (await anonymous.get("/ready")).status_code == 200
+
+
+@pytest.mark.feature("P6")
+@pytest.mark.robustness(32)
+async def test_a_database_that_only_reads_makes_the_process_unready_for_a_while(
+    store: Store, anonymous: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    """As a PostgreSQL that has become the standby of another. Of a process that writes nothing it is soon unknown."""
+    read_only, again = (
+        ("PRAGMA query_only=1", "PRAGMA query_only=0") if store.is_sqlite else ("SET TRANSACTION READ ONLY", "SELECT 1")
+    )
+
+    async def write_read_only() -> None:
+        async with store.writing() as work:
+            await (await work.session.connection()).exec_driver_sql(read_only)
+            work.session.add(Organisation(name="cannot be kept", created_at=work.now))
+
+    with pytest.raises(DBAPIError):
+        await write_read_only()
+    try:
+        assert (await anonymous.get("/ready")).status_code == 503
+        clock.advance(seconds=31)
+        assert (await anonymous.get("/ready")).status_code == 200
+    finally:
+        async with store.reading() as work:
+            await (await work.session.connection()).exec_driver_sql(again)
 
 
 def _secret(settings: Settings, url: str) -> object:

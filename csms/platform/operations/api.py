@@ -42,7 +42,7 @@ async def health() -> Health:
 
 @root_router.get("/ready", summary="Can the process do its work?", responses={503: {"model": Readiness}})
 async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
-    """Needs no key. 503 while the database or the bus cannot be reached."""
+    """Needs no key. 503 while database or bus cannot be reached, or nothing can be written (a full disk)."""
     checks = await readiness(runtime)
     is_ready = all(state == "ok" for state in checks.values())
     if not is_ready:

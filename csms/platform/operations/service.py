@@ -18,6 +18,10 @@ _NOBODY: Final = "csms.readiness"
 """A subject that nobody serves: the answer «nobody» proves that the bus works."""
 
 
+class NotReady(Exception):
+    """What is wrong, in words for everybody."""
+
+
 async def readiness(runtime: Runtime) -> dict[str, str]:
     """Each thing that this process needs, with `ok` or the kind of trouble; details go to the log only."""
     database, bus = await asyncio.gather(_check("database", _database(runtime.store)), _check("bus", _bus(runtime)))
@@ -31,6 +35,9 @@ async def _check(what: str, probe: Awaitable[None]) -> str:
     except TimeoutError:
         log.warning("not ready", what=what, error="timeout")
         return "does not answer in time"
+    except NotReady as error:
+        log.warning("not ready", what=what, error=str(error))
+        return str(error)
     except Exception as error:  # noqa: BLE001  # whatever it is, it makes the process unready
         log.warning("not ready", what=what, error=str(error))
         return "cannot be reached"
@@ -40,6 +47,8 @@ async def _check(what: str, probe: Awaitable[None]) -> str:
 async def _database(store: Store) -> None:
     async with store.reading() as work:
         await (await work.session.connection()).execute(select(1))
+    if not store.takes_writes:
+        raise NotReady("cannot be written")
 
 
 async def _bus(runtime: Runtime) -> None:
