@@ -37,6 +37,9 @@ from csms.store import Work
 log = structlog.get_logger(__name__)
 
 LOGGED_REFUSALS_PER_MINUTE = 300
+STRANGER_RECONNECTS_PER_MINUTE = 1
+STRANGER_RECONNECTS = 10
+"""At once. Each connection is a row in the history, and anybody may come as a station that nobody has accepted."""
 TLS_ROWS_PER_MINUTE_MAX = 20
 TOLD_TLS_EVERY_S = 600
 """How often the same failure of TLS from the same address is a row of its own."""
@@ -81,6 +84,7 @@ class Admission:
         self._rate = TokenBucket(settings.connects_per_second_max, settings.connects_per_second_max)
         self._login = Login(runtime)
         self._flapping = Buckets(settings.reconnects_per_minute_max / 60, settings.reconnects_per_minute_max)
+        self._strangers = Buckets(STRANGER_RECONNECTS_PER_MINUTE / 60, STRANGER_RECONNECTS)
         self._logged = TokenBucket(LOGGED_REFUSALS_PER_MINUTE / 60, LOGGED_REFUSALS_PER_MINUTE)
         self._told_tries = Buckets(TOLD_TRIES_PER_MINUTE / 60, TOLD_TRIES_PER_MINUTE)
         self._told_tls = Buckets(1 / TOLD_TLS_EVERY_S, 1)
@@ -123,7 +127,8 @@ class Admission:
         is_authenticated = await self._login.authenticate(asking, profile)
         if station.registration is Registration.REJECTED:
             raise Refusal(HTTPStatus.FORBIDDEN, "this station was rejected", Cause.REFUSED_REGISTRATION)
-        if not self._flapping.take(identity):
+        is_stranger = station.registration is Registration.PENDING
+        if not self._flapping.take(identity) or (is_stranger and not self._strangers.take(identity)):
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many reconnects", Cause.REFUSED_LIMIT)
         if not await self._may_replace(station, is_authenticated):
             reason = "a connection with this identity is alive; it was kept"

@@ -10,6 +10,7 @@ from sqlmodel import func, select
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from broker.admission import STRANGER_RECONNECTS
 from broker.handshake import credentials_of, identity_of, subprotocols_of
 from broker.server import Broker
 from broker.strangers import EACH_AT_ONCE, FRAME_CHARS_MAX, Strangers
@@ -155,6 +156,20 @@ class TestUnknownHeld:
             async with bench.store.writing() as work:
                 station = (await stations_by_identity(work, ["CS-1"]))["CS-1"]
                 assert station.registration is Registration.PENDING
+
+    async def test_a_stranger_that_flaps_is_slowed_until_it_is_accepted(self, bench: Bench) -> None:
+        """Each of its connections is a row in the history."""
+        for _ in range(STRANGER_RECONNECTS):
+            async with bench.station() as client:
+                assert (await boot(client))[2]["status"] == "Pending"
+        refused = (await refusal(bench)).response
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        async with bench.store.writing() as work:
+            station = (await stations_by_identity(work, ["CS-1"]))["CS-1"]
+            station.registration = Registration.ACCEPTED
+        async with bench.station() as client:
+            assert (await boot(client))[2]["status"] == "Accepted"
 
     async def test_strangers_do_not_fill_the_disk(self, bench: Bench) -> None:
         """Anybody may connect as one: what they send is answered, and little of it kept, however often they return."""
