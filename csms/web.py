@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar
 
@@ -10,13 +10,15 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import Integer
 from sqlmodel import col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from csms.exceptions import Forbidden, Invalid, Unauthorized
+from csms.ids import MAX_ID
 from csms.rights import Area, Caller, Level
 from csms.runtime import Runtime
-from csms.store import Owned, Store, Work
+from csms.store import BigInt, Owned, Store, UtcDateTime, Work
 from csms.tabular import CSV_MEDIA_TYPE, Columns, csv_text, wants_csv
 
 T = TypeVar("T")
@@ -191,7 +193,7 @@ async def page_of(
     row_id: Any = col(table.id)
     keys: list[Any] = [row_id] if by is None else [col(by), row_id]
     if page.cursor is not None:
-        query = query.where(_beyond(keys, _read_cursor(page.cursor, len(keys)), descending=descending))
+        query = query.where(_beyond(keys, _read_cursor(page.cursor, keys), descending=descending))
     ordered = query.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(page.limit + 1)
     rows = (await work.session.exec(ordered)).all()
     if len(rows) <= page.limit:
@@ -220,16 +222,43 @@ def _write_cursor(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode("\n".join(parts).encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, count: int) -> list[Any]:
-    readers: dict[str, Callable[[str], Any]] = {"t": datetime.fromisoformat, "i": int, "s": str}
+def _read_cursor(cursor: str, keys: Sequence[Any]) -> list[Any]:
+    """The values of those columns; a cursor may come from anybody, so it must be one that the database can compare."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        values = [readers[part[0]](part[1:]) for part in text.split("\n")]
-    except (binascii.Error, UnicodeDecodeError, ValueError, KeyError, IndexError) as error:
+        values = [_CURSOR_READERS[part[0]](part[1:]) for part in text.split("\n")]
+    except (binascii.Error, UnicodeDecodeError, ValueError, KeyError, IndexError, OverflowError) as error:
         raise Invalid("this cursor was not made here; start again without one", place="query/cursor") from error
-    if len(values) != count or any(isinstance(v, datetime) and v.tzinfo is None for v in values):
+    if [type(value) for value in values] != [_type_of(key) for key in keys]:
         raise Invalid("this cursor belongs to another order; start again without one", place="query/cursor")
     return values
+
+
+def _read_time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at.astimezone(UTC)
+
+
+def _read_number(text: str) -> int:
+    number = int(text)
+    if abs(number) > MAX_ID:
+        raise ValueError("no 64-bit number")
+    return number
+
+
+def _read_text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("PostgreSQL's text holds no NUL")
+    return text
+
+
+_CURSOR_READERS: Final[Mapping[str, Callable[[str], Any]]] = {"t": _read_time, "i": _read_number, "s": _read_text}
+
+
+def _type_of(key: Any) -> type:
+    return datetime if isinstance(key.type, UtcDateTime) else int if isinstance(key.type, BigInt | Integer) else str
 
 
 # --- Lists as CSV files: read in chunks and sent as they are read, so that nobody else waits and no memory fills
