@@ -13,7 +13,7 @@ from csms.fleet.escalation import Delivery, Escalation, EscalationRule
 from csms.fleet.escalation.jobs import deliver_due, escalate_due
 from csms.fleet.escalation.rules import Channel, EscalationState, GroupBy, Kind
 from csms.fleet.escalation.service import why
-from csms.mail import MemoryMail
+from csms.mail import Failed, MemoryMail
 from csms.routing import Registration
 from csms.runtime import Runtime
 from csms.station.errors import StationError
@@ -388,6 +388,39 @@ async def test_a_window_that_ends_before_the_hold_off_changes_nothing(bench: Ben
 
 
 @pytest.mark.feature("S16")
+async def test_a_window_holds_a_mail_that_could_not_be_sent_before_it(bench: Bench) -> None:
+    await bench.add_rule()
+    caller = await bench.station()
+    bench.mailer.fail_next(Failed("451 come back later", permanent=False))
+    await fault(caller)
+    await bench.work()
+    await bench.pass_time(minutes=5)
+    await bench.window(caller, starts_in=timedelta(0), lasts=60 * MINUTE)
+    for _ in range(5):
+        await bench.pass_time(minutes=10)
+    assert bench.subjects() == []
+    for _ in range(3):
+        await bench.pass_time(minutes=5)
+    assert len(bench.subjects()) == 1
+
+
+async def test_a_rule_switched_off_does_not_go_on_trying(bench: Bench) -> None:
+    rule = await bench.add_rule(hold_off_s=0)
+    caller = await bench.station()
+    bench.mailer.fail_next(Failed("451 come back later", permanent=False))
+    await fault(caller)
+    await bench.work()
+    async with bench.store.writing() as work:
+        (await work.session.get_one(EscalationRule, rule.id)).is_active = False
+    await bench.pass_time(minutes=5)
+    assert bench.subjects() == []
+    (escalation,) = await bench.escalations()
+    assert (escalation.state, escalation.reason) == (
+        EscalationState.FAILED,
+        "not sent any more: the rule was switched off",
+    )
+
+
 async def test_what_gets_worse_after_the_window_is_told(bench: Bench) -> None:
     for name, severities in (("all", []), ("bad", ["error", "critical"])):
         await bench.add_rule(name=name, severities=severities)

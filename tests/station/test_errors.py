@@ -300,6 +300,19 @@ async def test_after_an_outage_of_ours_stations_have_time_to_come_back(
     assert [error.code for error in await errors_of(runtime.store, station)] == ["Offline"]
 
 
+@pytest.mark.robustness(36)
+async def test_an_offline_error_says_that_no_broker_is_running(
+    runtime: Runtime, station: Station, clock: FixedClock, settings: Settings
+) -> None:
+    async with runtime.store.writing() as work:
+        await node_is_alive(work, "node-1", started_at=work.now)
+    await go(runtime.store, station, is_online=False)
+    clock.advance(seconds=settings.offline_after_s)
+    await watch_offline(runtime)
+    (error,) = await errors_of(runtime.store, station)
+    assert error.info == "no broker of this installation is running, so no station can connect"
+
+
 async def test_a_broker_that_starts_again_and_again_hides_no_station(
     runtime: Runtime, station: Station, clock: FixedClock
 ) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from sqlmodel import col, select, update
 
 from csms import mail, webhooks
+from csms.fleet.escalation.escalations import HELD_FOR_S_MAX, silenced
 from csms.fleet.escalation.model import Delivery, DeliveryAttempt, Escalation, EscalationRule
 from csms.fleet.escalation.rules import (
     ATTEMPTS_MAX,
@@ -27,6 +28,7 @@ from csms.fleet.escalation.rules import (
 from csms.fleet.escalation.service import add_all_clear, webhook_secret
 from csms.runtime import Runtime
 from csms.station.errors import Resolution, StationError
+from csms.station.maintenance_windows import MaintenanceWindow
 from csms.store import Fact, Work
 
 log = structlog.get_logger(__name__)
@@ -35,6 +37,8 @@ LEASE_S = 120
 """Longer than any try to send may take."""
 AT_ONCE = 20
 OVER = "not sent any more: what it tells of is over"
+SWITCHED_OFF = "not sent any more: the rule was switched off"
+HELD = "not sent yet: a maintenance window is active"
 ATTEMPTS = Counter("csms_delivery_attempts", "Tries to send alarms to people and systems", ["channel", "result"])
 GIVEN_UP = Counter("csms_deliveries_given_up", "Alarms that did not reach a recipient, for good", ["channel"])
 
@@ -82,24 +86,35 @@ async def lease_due(work: Work, secret_key: bytes, limit: int = AT_ONCE) -> list
         if delivery.attempts >= ATTEMPTS_MAX:
             await _fail(work, delivery, "its last attempt was lost")
             continue
-        if await _is_over(work, delivery):
-            await _fail(work, delivery, OVER)
+        if delivery.attempts > 0 and not await _is_still_to_be_sent(work, delivery):
             continue
         leased.append(await _lease(work, delivery, secret_key))
     return leased
 
 
-async def _is_over(work: Work, delivery: Delivery) -> bool:
-    """Whether an alert could not be sent for so long that nobody needs to be woken by it any more."""
-    if delivery.kind is not Kind.ALERT or delivery.attempts == 0:
+async def _is_still_to_be_sent(work: Work, delivery: Delivery) -> bool:
+    """Look again at what could not be sent: much may have changed meanwhile. Notes why it is not sent, or not yet."""
+    rule = await work.session.get(EscalationRule, delivery.rule_id)
+    if delivery.kind is not Kind.TEST and rule is not None and not rule.is_active:
+        await _fail(work, delivery, SWITCHED_OFF)
         return False
-    query = (
+    if delivery.kind is not Kind.ALERT:
+        return True
+    is_open = (
         select(Escalation.id)
         .join(StationError, col(StationError.id) == Escalation.error_id)
         .where(col(Escalation.message_id) == delivery.message_id, col(StationError.resolved_at).is_(None))
         .limit(1)
     )
-    return (await work.session.exec(query)).first() is None
+    window = select(MaintenanceWindow.id).where(MaintenanceWindow.station_id == StationError.station_id)
+    is_loud = is_open.where(~window.where(*silenced(work)).correlate(StationError).exists())
+    if (await work.session.exec(is_open)).first() is None:
+        await _fail(work, delivery, OVER)
+        return False
+    if (await work.session.exec(is_loud)).first() is None:
+        delivery.next_attempt_at, delivery.problem = work.now + timedelta(seconds=HELD_FOR_S_MAX), HELD
+        return False
+    return True
 
 
 async def _lease(work: Work, delivery: Delivery, secret_key: bytes) -> Leased:
@@ -248,7 +263,9 @@ async def _succeed(work: Work, delivery: Delivery) -> None:
 
 async def _fail(work: Work, delivery: Delivery, problem: str) -> None:
     delivery.state, delivery.problem = DeliveryState.FAILED, problem
-    if problem != OVER:
+    reason = problem
+    if problem not in (OVER, SWITCHED_OFF):
+        reason = f"not delivered: {problem}"
         GIVEN_UP.labels(delivery.channel.value).inc()
         log.warning("a message was given up", delivery_id=delivery.id, rule=delivery.rule_name, problem=problem)
     _tell(work, delivery)
@@ -260,7 +277,7 @@ async def _fail(work: Work, delivery: Delivery, problem: str) -> None:
         await work.session.exec(
             update(Escalation)
             .where(col(Escalation.message_id) == delivery.message_id, col(Escalation.state) == EscalationState.DUE)
-            .values(state=EscalationState.FAILED, reason=f"not delivered: {problem}"[:500], ended_at=work.now)
+            .values(state=EscalationState.FAILED, reason=reason[:500], ended_at=work.now)
         )
 
 

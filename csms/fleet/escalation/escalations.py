@@ -84,6 +84,18 @@ async def _drop_resolved(work: Work, rule: EscalationRule) -> None:
     )
 
 
+def silenced(work: Work) -> list[Any]:
+    """Which windows silence which errors of the same station now."""
+    window = MaintenanceWindow
+    number = col(window.charge_point_number)
+    return [
+        window.starts_at <= work.now,
+        window.ends_at > work.now,
+        col(window.cancelled_at).is_(None),
+        or_(number.is_(None), number == StationError.charge_point_number),
+    ]
+
+
 async def _hold_for_windows(work: Work, rule: EscalationRule) -> None:
     """A window may have begun while the error was pending: nobody is told before it is over."""
     window = MaintenanceWindow
@@ -91,16 +103,7 @@ async def _hold_for_windows(work: Work, rule: EscalationRule) -> None:
         select(Escalation, window)
         .join(StationError, col(StationError.id) == Escalation.error_id)
         .join(window, col(window.station_id) == Escalation.station_id)
-        .where(
-            *_due(work, Escalation.rule_id == rule.id, Escalation.kind == Kind.ALERT),
-            window.starts_at <= work.now,
-            window.ends_at > work.now,
-            col(window.cancelled_at).is_(None),
-            or_(
-                col(window.charge_point_number).is_(None),
-                col(window.charge_point_number) == StationError.charge_point_number,
-            ),
-        )
+        .where(*_due(work, Escalation.rule_id == rule.id, Escalation.kind == Kind.ALERT), *silenced(work))
         .order_by(col(window.ends_at))
     )
     for escalation, active in (await work.session.exec(query)).all():  # of several, the last to end comes last

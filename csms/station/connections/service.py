@@ -314,6 +314,12 @@ async def listening_since(work: Work) -> datetime | None:
     return (await work.session.exec(query)).one()
 
 
+async def are_brokers_silent(work: Work) -> bool:
+    """Whether there were brokers, and none of them is running: then no station can connect."""
+    last = (await work.session.exec(select(func.max(BrokerNode.alive_at)))).one()
+    return last is not None and last < work.now - NODE_SILENT
+
+
 async def close_left_open(work: Work, nodes: Sequence[str]) -> int:
     """B5: close with `0001` what these nodes left open when they died. Returns how many there were.
 

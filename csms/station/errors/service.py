@@ -9,7 +9,7 @@ from sqlmodel import col, func, select, update
 
 from csms.exceptions import Conflict, NotFound
 from csms.routing import ConnectedStation, Registration
-from csms.station.connections import Connection, latest_refusals, listening_since
+from csms.station.connections import Connection, are_brokers_silent, latest_refusals, listening_since
 from csms.station.errors.model import StationError
 from csms.station.errors.rules import (
     OFFLINE,
@@ -30,6 +30,7 @@ from csms.station.maintenance_windows import Span, Windows, active_at, covering,
 from csms.store import Work
 
 INFO_CHARS_MAX = 255
+NO_BROKER = "no broker of this installation is running, so no station can connect"
 RETURN_S_MAX = 3600
 """A broker that has just started gives stations time to come back; one that starts again and again hides nothing."""
 OFFLINE_ROWS = 200
@@ -264,17 +265,22 @@ async def raise_offline(work: Work, offline_after_s: float) -> int:
         earliest = min(station.offline_since or work.now for station in stations)
         ids = [station.id for station in stations]
         spans, refused = await spans_since(work, ids, earliest), await latest_refusals(work, ids, earliest)
+        ours = NO_BROKER if await are_brokers_silent(work) else None
         for station in stations:
-            _raise_offline(work, station, spans.get(station.id, []), refused.get(station.id))
+            info = ours or _refusal(station, refused.get(station.id))
+            _raise_offline(work, station, spans.get(station.id, []), info)
     return len(stations)
 
 
-def _raise_offline(work: Work, station: Station, spans: Sequence[Span], refused: Connection | None) -> None:
+def _refusal(station: Station, refused: Connection | None) -> str | None:
     """Whoever is woken reads whether the station is away, or comes and is refused."""
+    if refused is None or station.offline_since is None or refused.opened_at < station.offline_since:
+        return None
+    return f"its latest try to connect was refused: {refused.reason}"[:INFO_CHARS_MAX]
+
+
+def _raise_offline(work: Work, station: Station, spans: Sequence[Span], info: str | None) -> None:
     since = station.offline_since or work.now
-    info = None
-    if refused is not None and refused.opened_at >= since:
-        info = f"its latest try to connect was refused: {refused.reason}"[:INFO_CHARS_MAX]
     span = covering(spans, 0, since)
     severity = severity_of(OFFLINE, is_faulted=False)
     row_id = _insert(
