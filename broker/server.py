@@ -1,6 +1,7 @@
 """B1: the WebSocket host: listens, admits, opens, and drains when it is told to stop."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,6 +20,7 @@ from broker.node import Node
 from broker.socket import Socket
 from broker.tls import FailedHandshake, TlsContexts, TlsFailure, TlsListener, TlsSocket
 from csms.config import UnknownStations
+from csms.exceptions import Unavailable
 from csms.routing import find_routes
 from csms.runtime import Runtime
 from csms.station.connections import Cause, keep_server_certificates, record_refused
@@ -52,25 +54,32 @@ class Broker:
         settings = self.runtime.settings
         self.dispatcher.start()
         await self.node.start()
-        self._server = await serve(
-            self._serve,
-            settings.broker_host,
-            settings.broker_port,
-            create_connection=partial(Socket, on_tls=self._tls_on_plain_port),  # type: ignore[arg-type]  # it makes one
-            process_request=self._process_request,
-            select_subprotocol=_select,
-            compression=None,
-            extensions=self._extensions(),
-            ping_interval=settings.ping_interval_s,
-            ping_timeout=settings.ping_timeout_s,
-            close_timeout=settings.close_timeout_s,
-            open_timeout=settings.open_timeout_s,
-            max_size=settings.frame_bytes_max,
-            server_header="csms",
-        )
+        self._server = await self._listen()
         if settings.broker_tls_port is not None:
             await self._start_tls(self._server, settings.broker_tls_port)
         return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    async def _listen(self) -> Server:
+        settings = self.runtime.settings
+        try:
+            return await serve(
+                self._serve,
+                settings.broker_host,
+                settings.broker_port,
+                create_connection=partial(Socket, on_tls=self._tls_on_plain_port),  # type: ignore[arg-type]  # it makes one
+                process_request=self._process_request,
+                select_subprotocol=_select,
+                compression=None,
+                extensions=self._extensions(),
+                ping_interval=settings.ping_interval_s,
+                ping_timeout=settings.ping_timeout_s,
+                close_timeout=settings.close_timeout_s,
+                open_timeout=settings.open_timeout_s,
+                max_size=settings.frame_bytes_max,
+                server_header="csms",
+            )
+        except OSError as error:
+            raise _cannot_listen(settings.broker_host, settings.broker_port, error, "CSMS_BROKER_PORT") from error
 
     def _extensions(self) -> list[ServerPerMessageDeflateFactory] | None:
         if not self.runtime.settings.deflate:
@@ -91,7 +100,10 @@ class Broker:
         self._tls_listener = TlsListener(
             settings, self.tls, partial(self._make_tls_socket, server), self.admission.tls_failed
         )
-        self.tls_port = await self._tls_listener.start(settings.broker_host, port)
+        try:
+            self.tls_port = await self._tls_listener.start(settings.broker_host, port)
+        except OSError as error:
+            raise _cannot_listen(settings.broker_host, port, error, "CSMS_BROKER_TLS_PORT") from error
         self.node.on_news[ROOTS_CHANGED] = self._roots_changed.set
         self._reloads = asyncio.create_task(self._keep_reloading(self.tls), name="certificates")
 
@@ -216,6 +228,11 @@ class Broker:
             await asyncio.gather(self._reloads, return_exceptions=True)
         if self._tls_listener is not None:
             await self._tls_listener.stop()
+
+
+def _cannot_listen(host: str, port: int, error: OSError, setting: str) -> Unavailable:
+    why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error
+    return Unavailable(f"the broker cannot listen on {host}:{port} ({why}); set {setting}, or CSMS_BROKER_HOST")
 
 
 def _ours(socket: ServerConnection) -> Socket:

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import structlog
 import typer
 import uvloop
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from csms.config import Settings, UnknownStations, load_settings
+from csms.config import Settings, UnknownStations, WrongSettings, load_settings, unknown_variables
 from csms.exceptions import CsmsError
 from csms.rights import Role
 from simulators.cli import simulate
@@ -54,14 +54,34 @@ def main() -> None:
         app()
     except CsmsError as error:
         raise SystemExit(f"csms: {error.detail}") from None
+    except Exception as error:
+        from csms.launch.faults import in_words
+
+        text = in_words(error, _settings_or_none())
+        if text is None:
+            raise
+        raise SystemExit(f"csms: {text}") from None
 
 
 def _settings() -> Settings:
+    """Those in force; a name that is none of ours is told, because it does nothing."""
+    try:
+        settings = load_settings()
+    except WrongSettings as wrong:
+        raise SystemExit(
+            "\n".join(["These settings are not right:", *(f"  {fault}" for fault in wrong.faults)])
+        ) from None
+    for name, meant in unknown_variables().items():
+        hint = f"; do you mean {meant}?" if meant else ""
+        typer.echo(f"csms: {name} is no setting and does nothing{hint}", err=True)
+    return settings
+
+
+def _settings_or_none() -> Settings | None:
     try:
         return load_settings()
-    except ValidationError as error:
-        lines = [f"  CSMS_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
-        raise SystemExit("\n".join(["These settings are not right:", *lines])) from None
+    except WrongSettings:
+        return None
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -168,10 +188,10 @@ def features() -> None:
 
     table = RichTable(box=None)
     for heading in ("feature", "rows", "offers", "what"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=not out.is_terminal)  # cut off for nobody: lines may be long in a file
     for feature in all_features():
         table.add_row(feature.path, " ".join(feature.rows), " ".join(feature.parts), feature.title)
-    Console(width=max(out.width, 160), highlight=False).print(table)
+    Console(width=out.width if out.is_terminal else 400, highlight=False).print(table)
 
 
 @app.command()
@@ -266,8 +286,9 @@ def user_create(
     organisation: Annotated[str | None, typer.Option(help="Whose; the default one if left out.")] = None,
 ) -> None:
     """Add a person who may log in."""
-    from csms.platform.access import check_password, create_user, hash_password
+    from csms.platform.access import check_password, create_user, hash_password, read_email
 
+    email = read_email(email)
     check_password(password, email)
     password_hash = hash_password(password)
 

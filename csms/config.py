@@ -1,15 +1,23 @@
 """Settings: from `CSMS_…` environment variables or a file named by `CSMS_CONFIG_FILE` (KEY=value lines)."""
 
 import os
+from collections.abc import Sequence
+from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 API_PORT: Final = 8000
+PREFIX: Final = "CSMS_"
+CONFIG_FILE: Final = "CSMS_CONFIG_FILE"
+SIMULATOR_PASSWORD: Final = "CSMS_SIM_PASSWORD"  # noqa: S105  # a name; `csms simulate` reads it
+_FOLLOWS: Final = "default_factory_not_called"
+"""A default that is made of another setting, which is wrong: that one is told."""
 
 
 class UnknownStations(StrEnum):
@@ -185,6 +193,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value().partition(":")[0].partition("+")[0] not in {"sqlite", "postgresql"}:
+            raise ValueError("write sqlite:///path or postgresql://user:password@host/name")
+        return url
+
     @field_validator("ftp_passive_ports")
     @classmethod
     def _check_ports(cls, text: str | None) -> str | None:
@@ -195,9 +210,54 @@ class Settings(BaseSettings):
         return text
 
 
+class WrongSettings(Exception):
+    """Settings that cannot be used, a line each."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
 def load_settings(**overrides: object) -> Settings:
-    """The settings in force: overrides, then environment, then the file of `CSMS_CONFIG_FILE`."""
-    path = os.environ.get("CSMS_CONFIG_FILE")
-    if path is not None and not Path(path).is_file():
-        raise SystemExit(f"CSMS_CONFIG_FILE names {path}, which does not exist; create it or unset the variable")
-    return Settings(_env_file=path, **overrides)  # type: ignore[arg-type]  # checked by pydantic
+    """The settings in force: overrides, then environment, then the file of `CSMS_CONFIG_FILE`. Raises WrongSettings."""
+    path = os.environ.get(CONFIG_FILE)
+    if path is not None:
+        _check_file(Path(path))
+    try:
+        return Settings(_env_file=path, **overrides)  # type: ignore[arg-type]  # checked by pydantic
+    except ValidationError as error:
+        raise WrongSettings([_fault(one) for one in error.errors() if one["type"] != _FOLLOWS]) from None
+    except SettingsError as error:
+        name = str(error).partition('"')[2].partition('"')[0]
+        raise WrongSettings([f'{PREFIX}{name.upper()}: write a JSON list, as in ["one", "two"]']) from None
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Variables of the environment that look like settings and are none, each with the one that may be meant."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    given = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
+    return {
+        name: next(iter(get_close_matches(upper, known, n=1, cutoff=0.8)), None)
+        for upper, name in sorted(given.items())
+        if upper not in known and upper not in {CONFIG_FILE, SIMULATOR_PASSWORD}
+    }
+
+
+def _check_file(path: Path) -> None:
+    try:
+        path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        reason = "does not exist; create it or unset the variable"
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        reason = f"cannot be read: {why}; it should hold lines like CSMS_API_PORT=8000"
+    else:
+        return
+    raise SystemExit(f"{CONFIG_FILE} names {path}, which {reason}")
+
+
+def _fault(error: ErrorDetails) -> str:
+    name = f"{PREFIX}{'_'.join(map(str, error['loc'])).upper().removeprefix(PREFIX)}"
+    if error["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}"

@@ -81,6 +81,8 @@ def simulate(  # noqa: PLR0917 typer's options are the parameters, given by name
     Ends after the duration, the charges or Ctrl-C: charges are stopped and delivered, connections closed. The exit
     code is 1 when a call was refused or timed out, a message was lost, or a station never got a connection.
     """
+    if report not in {None, "-"} and not Path(str(report)).parent.is_dir():
+        raise typer.BadParameter(f"There is no folder {Path(str(report)).parent} for the report.")
     habits = Habits(id_tags=_tags(id_tags), mean_gap_s=gap * 60.0, faults_per_hour=faults)
     try:
         plan = FleetPlan(

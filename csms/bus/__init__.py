@@ -7,6 +7,7 @@ news only: the truth is in the database, so a message may be lost, which a count
 from csms.bus.local import LocalBus
 from csms.bus.port import (
     Bus,
+    BusError,
     BusUnavailable,
     Message,
     MessageHandler,
@@ -19,6 +20,7 @@ from csms.bus.subjects import subject_token
 
 __all__ = [
     "Bus",
+    "BusError",
     "BusUnavailable",
     "LocalBus",
     "Message",

@@ -318,7 +318,9 @@ class NatsBus:
     async def _on_error(self, trouble: Exception) -> None:
         text = f"{type(trouble).__name__}: {trouble}"
         if text != self._last_trouble and not self._is_closing:
-            log.warning("bus trouble", trouble=text, servers=self._address.servers)
+            log.warning(
+                "the bus cannot be reached or complains; trying on", trouble=text, servers=self._address.servers
+            )
         self._last_trouble = text
 
     async def _on_disconnected(self) -> None:

@@ -10,6 +10,7 @@ from csms.platform.access.service import (
     create_organisation,
     create_user,
     ensure_admin_key,
+    read_email,
 )
 
 NEEDS = ("platform.organisations",)
@@ -26,4 +27,5 @@ __all__ = [
     "create_user",
     "ensure_admin_key",
     "hash_password",
+    "read_email",
 ]

@@ -13,7 +13,7 @@ from csms.exceptions import Invalid, NotFound, Unauthorized
 from csms.ids import Id
 from csms.platform.access.authentication import REFUSED, Access
 from csms.platform.access.model import ApiKey, User
-from csms.platform.access.rules import PASSWORD_CHARS_MAX, hash_password, is_password, is_token
+from csms.platform.access.rules import PASSWORD_CHARS_MAX, Email, hash_password, is_password, is_token
 from csms.platform.access.service import (
     change_role_rights,
     change_user,
@@ -59,12 +59,6 @@ _WRITE = may_write(Area.ACCESS_CONTROL)
 
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
-]
-Email = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, to_lower=True, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$"
-    ),
 ]
 Password = Annotated[SecretStr, Field(max_length=PASSWORD_CHARS_MAX, examples=["granite otter plays cello"])]
 LevelWord = Literal["none", "read", "write"]

@@ -3,11 +3,19 @@
 import hashlib
 import secrets
 import string
-from typing import Final
+from typing import Annotated, Final
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from pydantic import StringConstraints
 
+Email = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, to_lower=True, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$"
+    ),
+]
+"""An address as people log in with it: small letters."""
 KEY_START: Final = "csms_"
 TOKEN_START: Final = "csmst_"  # noqa: S105  # how a token begins, not a token
 PASSWORD_CHARS_MIN: Final = 12

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
@@ -12,6 +13,7 @@ from csms.exceptions import Conflict, Forbidden, Invalid, NotFound
 from csms.platform.access.model import ApiKey, LoginToken, RoleRights, User
 from csms.platform.access.rules import (
     GIVEN_KEY_CHARS_MIN,
+    Email,
     hash_of,
     hash_password,
     new_key,
@@ -220,6 +222,16 @@ async def _ensure_given(work: Work, organisation_id: int, given: str) -> None:
 
 
 # --- Users
+
+_EMAIL: Final = TypeAdapter(Email)
+
+
+def read_email(text: str) -> str:
+    """The address as it is stored and logged in with. Raises Invalid for what is none."""
+    try:
+        return _EMAIL.validate_python(text)
+    except ValidationError:
+        raise Invalid(f"{text} is no e-mail address; write name@example.com", place="body/email") from None
 
 
 def check_password(password: str, email: str = "", *, place: str | None = "body/password") -> None:

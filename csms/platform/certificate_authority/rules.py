@@ -32,6 +32,8 @@ _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
 _BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
+_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
+
 
 class KeyKind(StrEnum):
     """Which key an authority or a server has."""
@@ -131,6 +133,8 @@ def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:
+        if not _HOST.fullmatch(host):
+            raise Invalid(f"«{host}» is no name or address of a host; write it as in csms.example.com") from None
         return x509.DNSName(host)
 
 

@@ -58,7 +58,9 @@ async def get_authority(work: Work, organisation_id: int) -> CertificateAuthorit
     """Raises NotFound where there is none yet."""
     found = await active_authority(work, organisation_id)
     if found is None:
-        raise NotFound("there is no certificate authority yet; POST /api/v1/certificate-authority makes one")
+        raise NotFound(
+            "there is no certificate authority yet; POST /api/v1/certificate-authority or `csms ca create` makes one"
+        )
     return found
 
 
@@ -112,7 +114,7 @@ async def _make_room(work: Work, organisation_id: int, *, replaces: bool) -> Non
     if not replaces:
         raise Conflict(
             f"there is a certificate authority already («{present.name}», until {present.not_after:%Y-%m-%d}); "
-            "say `replaces` to put a new one in its place"
+            "say `replaces` (`csms ca`: --replace) to put a new one in its place"
         )
     present.retired_at = work.now
     await work.session.flush()
