@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, literal, or_
+from sqlalchemy import ColumnElement, Text, and_, cast, func, literal, or_
 from sqlmodel import col, select
-from sqlmodel.sql.expression import Select
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from csms.exceptions import Invalid
 from csms.routing import Registration
@@ -105,13 +105,17 @@ def _conditions(wanted: StationFilter) -> list[ColumnElement[bool]]:
         needle = orjson.dumps(wanted.tag).decode().lower()
         conditions.append(func.lower(cast(col(Station.tags), Text)).contains(needle, autoescape=True))
     if wanted.status:
-        conditions.append(
-            exists().where(col(ChargePoint.station_id) == Station.id, col(ChargePoint.status).in_(wanted.status))
-        )
+        in_state = select(ChargePoint.station_id).where(col(ChargePoint.status).in_(wanted.status))
+        conditions.append(col(Station.id).in_(in_state))
     if wanted.has_open_errors is not None:
-        has_some = exists().where(col(StationError.station_id) == Station.id, col(StationError.resolved_at).is_(None))
-        conditions.append(has_some if wanted.has_open_errors else ~has_some)
+        with_errors = col(Station.id).in_(_of_open_errors(col(StationError.station_id)))
+        conditions.append(with_errors if wanted.has_open_errors else ~with_errors)
     return conditions
+
+
+def _of_open_errors(wanted: Any) -> SelectOfScalar[Any]:
+    """Something of all open errors: few among many, which the index of open ones has by station."""
+    return select(wanted).where(col(StationError.resolved_at).is_(None), col(StationError.station_id) > 0)
 
 
 def _query(wanted: StationFilter, order: Order) -> Select[Station, Any]:
@@ -226,7 +230,6 @@ async def count_fleet(work: Work) -> FleetCounts:
 
 
 async def _count_with_errors(work: Work) -> int:
-    query = select(func.count(func.distinct(col(StationError.station_id)))).where(
-        col(StationError.resolved_at).is_(None)
-    )
-    return (await work.session.exec(query)).one()
+    query = _of_open_errors(func.count(func.distinct(col(StationError.station_id))))
+    count: int = (await work.session.exec(query)).one()
+    return count
