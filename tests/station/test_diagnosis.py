@@ -244,6 +244,17 @@ async def test_requests_are_listed_cancelled_and_deleted(
     assert await statuses(store) == []
 
 
+async def test_a_flood_of_invented_words_does_not_grow(store: Store, clock: FixedClock) -> None:
+    caller = await connect(store, await make_station(store), Version.V201)
+    for number in range(120):
+        clock.advance(seconds=1)
+        await caller.call("LogStatusNotification", status=f"Invented{number}")
+    async with store.reading() as work:
+        kept = {row.status for row in await work.session.exec(select(DiagnosisStatus))}
+    assert len(kept) == 50
+    assert "Invented119" in kept
+
+
 # --- rules
 
 
