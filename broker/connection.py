@@ -20,7 +20,7 @@ from broker.metrics import REFUSED_ANSWERS, REFUSED_CALLS, TRAFFIC, UNMATCHED_AN
 from broker.pace import Pace
 from broker.socket import Socket
 from broker.strangers import Strangers
-from csms.calls import Answered, Disconnected, Expired, Order, Outcome, Refused, TimedOut
+from csms.calls import Answered, Disconnected, Expired, Offline, Order, Outcome, Refused, TimedOut
 from csms.clock import Clock
 from csms.ocpp import conversation as ocpp
 from csms.ocpp import frames
@@ -371,7 +371,7 @@ class StationConnection:
     async def call(self, order: Order) -> Outcome:
         """Send a call in its turn and wait for its outcome (ROBUSTNESS 20 to 24)."""
         if self._is_closed:
-            return Disconnected("the connection has ended")
+            return Offline("the connection has ended")
         if len(self._orders) >= self._settings.commands_waiting_max:
             return Expired(f"{len(self._orders)} commands wait for this station already; try again later")
         pending = PendingCall(order)
@@ -399,7 +399,7 @@ class StationConnection:
         pending.sent_at = self._clock()
         if not self._send(text):
             self._conversation.give_up(pending.message_id)
-            pending.settle(Disconnected("the connection is closing"))
+            pending.settle(Offline("the connection is closing"))
             return
         self._current = pending
         pending.timer = asyncio.get_running_loop().call_later(order.timeout_s, self._time_out, pending)
@@ -487,10 +487,14 @@ class StationConnection:
         self._pace.end()
         self._waiting.clear()
         self._hurry()
+        self.give_up_calls("the connection ended")
+
+    def give_up_calls(self, why: str) -> None:
+        """Nobody will answer here any more: what was sent may have been done, what was not sent was not."""
         for pending in self._orders:
-            pending.settle(Disconnected("the connection ended before the call's turn"))
+            pending.settle(Offline(f"{why} before the call's turn"))
         self._orders.clear()
-        if self._current is not None:
-            self._finish(
-                self._current, Disconnected("the connection ended before the answer"), FrameOutcome.DISCONNECTED
-            )
+        current = self._current
+        if current is not None:
+            self._conversation.give_up(current.message_id or "")
+            self._finish(current, Disconnected(f"{why} before the answer"), FrameOutcome.DISCONNECTED)

@@ -178,6 +178,7 @@ class Node:
         old = self.connections.get(identity)
         self.connections[identity] = connection
         if old is not None and old is not connection:
+            old.give_up_calls("a newer connection took over")  # else the newer one waits until they time out
             old.shut(REPLACED, "replaced by a newer connection", Cause.REPLACED)
         bus = self._runtime.bus
 

@@ -1,5 +1,6 @@
 """B1: takes passwords and keys out of payloads and texts before they are stored or logged (2.0.1 A01.FR.09)."""
 
+import contextlib
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -73,12 +74,19 @@ def secret_values(action: str, payload: Any) -> tuple[str, ...]:
 
 
 def scrubbed(text: str, values: Iterable[str]) -> str:
-    """Mask every occurrence of ``values`` in ``text``, also as JSON spells them."""
+    """Mask every occurrence of ``values`` in ``text``, also as JSON or another case spells them, or as hex."""
     for value in values:
-        if len(value) >= _MIN_SCRUBBED_CHARS:
-            escaped = orjson.dumps(value).decode()[1:-1]
-            text = text.replace(escaped, MASK).replace(value, MASK)
+        for form in _forms(value):
+            text = re.sub(re.escape(form), MASK, text, flags=re.IGNORECASE)
     return text
+
+
+def _forms(value: str) -> list[str]:
+    """How a station may repeat a secret: 1.6 sends keys in hex, and some stations tell them as text (A01)."""
+    forms = {orjson.dumps(value).decode()[1:-1], value, value.encode().hex()}
+    with contextlib.suppress(ValueError):  # UnicodeDecodeError is one
+        forms.add(bytes.fromhex(value).decode())
+    return sorted((form for form in forms if len(form) >= _MIN_SCRUBBED_CHARS), key=len, reverse=True)
 
 
 def redacted_text(text: str, action: str | None = None) -> str:

@@ -224,6 +224,35 @@ class TestCalls:
             assert isinstance(await first, TimedOut)
             assert (await call(client, "Heartbeat"))[0] == 3  # and no Reset came before it
 
+    @pytest.mark.robustness(4, 24)
+    async def test_a_call_whose_turn_never_came_was_not_sent(self, bench: Bench) -> None:
+        """Whoever asked may ask again without fear: that is what `offline` says, and `disconnected` does not."""
+        async with bench.station() as client:
+            await boot(client)
+            first = asyncio.create_task(order(bench, "ClearCache", {}))
+            await recv(client)
+            second = asyncio.create_task(order(bench, "Reset", {"type": "Hard"}))
+            await asyncio.sleep(0)
+            client.transport.abort()
+            assert isinstance(await first, Disconnected)
+            assert isinstance(await second, Offline)
+
+    @pytest.mark.robustness(8)
+    async def test_a_newer_connection_does_not_wait_for_calls_on_the_old_one(self, bench: Bench) -> None:
+        async with bench.station() as old:
+            await boot(old)
+            waiting = asyncio.create_task(order(bench, "ClearCache", {}, timeout_s=60))
+            await recv(old)
+            old.transport.pause_reading()  # dead to us: it answers no ping
+            async with bench.station() as new:
+                assert (await call(new, "Heartbeat"))[0] == 3
+                assert await waiting == Disconnected("a newer connection took over before the answer")
+                again = asyncio.create_task(order(bench, "ClearCache", {}))
+                frame = await recv(new)
+                await new.send(json.dumps([3, frame[1], {"status": "Accepted"}]))
+                assert isinstance(await again, Answered)
+            old.transport.abort()
+
     @pytest.mark.robustness(22)
     async def test_an_answer_of_another_station_is_never_matched(self, bench: Bench) -> None:
         async with bench.station() as client, bench.station("CS-2") as other:

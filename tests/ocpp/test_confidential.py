@@ -79,6 +79,13 @@ def test_a_known_secret_is_scrubbed_wherever_the_peer_repeats_it() -> None:
     assert scrubbed("a1b", ("1",)) == "a1b"
 
 
+@pytest.mark.parametrize("said", ["5333637265744b6579", "5333637265744B6579", "S3CRETKEY", "s3cretkey", "S3cretKey"])
+@pytest.mark.parametrize("secret", ["S3cretKey", "5333637265744B6579"])
+def test_a_known_secret_is_scrubbed_in_hex_and_in_another_case_too(secret: str, said: str) -> None:
+    """A station that refuses a key may tell it as it understood it."""
+    assert scrubbed(f"cannot take {said}!", (secret,)) == f"cannot take {MASK}!"
+
+
 @given(st.text() | st.text().map("password ://a:b@".__add__))
 def test_no_text_makes_redacting_raise(text: str) -> None:
     redacted_text(text)
