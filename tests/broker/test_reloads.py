@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import event
 
@@ -23,6 +24,7 @@ WANTED = {
     "maintenance_window_changed": {"maintenance_window"},
     "charge_point_changed": {"charge_point", "connector", "station"},
     "reservation_changed": {"reservation"},
+    "charge_paired": {"charge_log"},
     "monitors_updated": {"variable_monitor"},
 }
 """What is read before the station's next message, by kind of news."""
@@ -164,3 +166,31 @@ async def test_what_could_not_be_loaded_is_loaded_later(bench: Bench, station: S
         assert connection.outdated_by == {"news"}
         await call(client, "Heartbeat")
         assert (loader.runs, connection.outdated_by) == (3, set())
+
+
+async def test_a_charge_that_was_paired_with_a_stop_is_over(bench: Bench, api: httpx.AsyncClient) -> None:
+    """The broker had it as running: what came for it was written over its end."""
+    station = await make_station(bench.store, is_demo=True, registration=Registration.ACCEPTED)
+    path = f"/api/v1/stations/{station.identity}"
+    at = "2026-01-01T00:00:00Z"
+    async with bench.station(station.identity) as client:
+        start = {"connectorId": 1, "idTag": "TAG", "timestamp": "2025-12-31T23:30:00Z", "meterStart": 1000}
+        number = (await call(client, "StartTransaction", **start))[2]["transactionId"]
+        await call(client, "StopTransaction", transactionId=-1, timestamp=at, meterStop=3000)
+        [log] = (await api.get(f"{path}/charge-logs")).json()["items"]
+        [stop] = (await api.get(f"{path}/unmatched-stops")).json()["items"]
+        paired = await api.post(f"{path}/unmatched-stops/{stop['id']}/pair", json={"charge_log_id": log["id"]})
+        assert paired.json()["energy_wh"] == 2000
+        connection = bench.broker.node.connections[station.identity]
+
+        async def is_heard() -> bool:
+            return "charge_paired" in connection.outdated_by
+
+        await eventually(is_heard)
+        value = {"timestamp": at, "sampledValue": [{"value": "2500"}]}
+        await call(client, "MeterValues", connectorId=1, transactionId=number, meterValue=[value])
+        await call(client, "StopTransaction", transactionId=number, timestamp=at, meterStop=3500)
+    shown = (await api.get(f"{path}/charge-logs/{log['id']}")).json()
+    assert (shown["state"], shown["energy_wh"], shown["meter_stop_wh"]) == ("finished", 2000, 3000)
+    stops = (await api.get(f"{path}/unmatched-stops")).json()["items"]
+    assert [one["reason"] for one in stops] == ["already_stopped", "no_transaction"]

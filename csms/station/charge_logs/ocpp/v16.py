@@ -17,7 +17,7 @@ from csms.station.charge_logs.service.ending import (
     find_transaction,
     revived,
 )
-from csms.station.charge_logs.service.measuring import measure
+from csms.station.charge_logs.service.measuring import measure, measure_unnamed
 from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, remember
 from csms.station.charge_logs.service.samples import read_samples
 from csms.station.charge_logs.service.starting import Start, begin
@@ -85,9 +85,7 @@ async def meter_values(work: Work, station: ConnectedStation, payload: Payload) 
     meter_start_wh = None if transaction is None else transaction.meter_start_wh
     samples = read_samples(payload.get("meterValue"), work.now, meter_start_wh)
     is_named = _integer(payload, "transactionId") > 0
-    if transaction is not None and not is_named and any(one.measured_at < transaction.started_at for one in samples):
-        transaction = None  # it was measured before the charge began
-    await measure(work, station, number, transaction, samples)
+    await (measure if is_named else measure_unnamed)(work, station, number, transaction, samples)
     return {}
 
 

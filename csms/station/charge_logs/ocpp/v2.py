@@ -13,7 +13,7 @@ from csms.station.charge_logs.model import ChargeLog, EventKind
 from csms.station.charge_logs.rules import Flag, Moment, moment, repeat_key
 from csms.station.charge_logs.service.ending import POWER_LOSS, UNKNOWN_REASON, abandon, stored_transaction
 from csms.station.charge_logs.service.events import take
-from csms.station.charge_logs.service.measuring import measure, with_meter_start
+from csms.station.charge_logs.service.measuring import measure_unnamed
 from csms.station.charge_logs.service.memory import OpenTransactions, Transaction
 from csms.station.charge_logs.service.samples import read_samples
 from csms.station.charge_logs.service.told import ENERGY_FLOWS, TransactionEvent
@@ -129,11 +129,7 @@ async def meter_values(work: Work, station: ConnectedStation, payload: Payload) 
     transaction = is_open[-1] if is_open else None
     meter_start_wh = transaction.meter_start_wh if transaction is not None and transaction.has_register else None
     samples = read_samples(payload.get("meterValue"), work.now, meter_start_wh)
-    if transaction is not None and any(one.measured_at < transaction.started_at for one in samples):
-        transaction = None  # it was measured before the charge began
-    if transaction is not None:
-        transaction = with_meter_start(work, transaction, samples)
-    await measure(work, station, number, transaction, samples)
+    await measure_unnamed(work, station, number, transaction, samples)
     return {}
 
 

@@ -27,6 +27,7 @@ from csms.station.charge_logs.rules.moments import (
     Moment,
     bounded_register,
     duration_s,
+    latest_of_clock,
     moment,
     repeat_key,
 )
@@ -105,6 +106,7 @@ __all__ = [
     "duration_s",
     "energy",
     "is_rounding",
+    "latest_of_clock",
     "measures",
     "moment",
     "month_of",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from csms.station.charge_logs.rules.energy import Register, Tally
+from csms.station.charge_logs.rules.energy import Register, Tally, without_spikes
 from csms.station.charge_logs.rules.quantities import Measures
 
 
@@ -18,15 +18,23 @@ class Point:
     soc_percent: float | None
 
 
-def curve(start: Register, samples: Iterable[tuple[datetime, Measures]]) -> list[Point]:
-    """Points in the order of time; power that was not sent is taken from the energy between two readings."""
+def curve(start: Register, samples: Iterable[tuple[datetime, Measures]], stop: Register | None = None) -> list[Point]:
+    """Points in the order of time; power that was not sent is taken from the energy between two readings.
+
+    Readings that stick out are left out, as from the energy.
+    """
     tally = Tally.of(start)
     points = []
-    for at, read in sorted(samples, key=lambda sample: sample[0]):
+    in_order = sorted(samples, key=lambda sample: sample[0])
+    told = [
+        Register(at, read.energy_wh, place) for place, (at, read) in enumerate(in_order) if read.energy_wh is not None
+    ]
+    registers = {one.order: one for one in without_spikes(start, told if stop is None else [*told, stop])}
+    for place, (at, read) in enumerate(in_order):
         energy_wh, power_w = None, read.power_w
-        if read.energy_wh is not None:
+        if (register := registers.get(place)) is not None:
             before_wh, elapsed_s = tally.total_wh, (at - tally.last_at).total_seconds()
-            energy_wh = tally.add(Register(at, read.energy_wh))
+            energy_wh = tally.add(register)
             if power_w is None and elapsed_s > 0:
                 power_w = (energy_wh - before_wh) * 3600 / elapsed_s
         points.append(Point(at, energy_wh, power_w, read.soc_percent))

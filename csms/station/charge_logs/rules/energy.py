@@ -1,14 +1,19 @@
 """S6: what was charged between two readings of a register that may misbehave."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from csms.station.charge_logs.rules.moments import Flag
 from csms.station.charge_logs.rules.quantities import LARGEST_CHARGE_WH, SLACK_WH
 
 LARGEST_POWER_W: Final = 400_000
+LARGEST_STEP_WH: Final = 100_000
+"""More than that at once, faster than LARGEST_POWER_W could bring it, is worth a flag."""
+SPIKE_READINGS_MAX: Final = 10
+"""So soon a register is back at its true height if it only showed rubbish in between."""
 ROLLOVER_DIGITS: Final = range(5, 11)
 ROUNDING_STEPS_WH: Final = (10, 100)
 """Meters that send kWh with two decimals or one."""
@@ -56,7 +61,7 @@ class Tally:
             self.flags = self.flags - {Flag.METER_RESET} | {Flag.METER_BACKWARDS}
             self.before_reset = None
         if register.wh >= self.high_wh:
-            self._gain(register.wh - self.high_wh, register.wh)
+            self._rise(register)
         elif not is_rounding(self.high_wh, register.wh):
             self._drop(register)
         self.last_at = register.at
@@ -66,6 +71,14 @@ class Tally:
         """In one step back at its old height: it was no reset but a meter that could not be read for a while."""
         old_high_wh = None if self.before_reset is None else self.before_reset[0]
         return old_high_wh is not None and self.high_wh < old_high_wh / 2 and register_wh >= old_high_wh
+
+    def _rise(self, register: Register) -> None:
+        gained_wh = register.wh - self.high_wh
+        if gained_wh > LARGEST_STEP_WH and _is_jump(Register(self.last_at, self.high_wh), register):
+            self.flags |= {Flag.METER_IMPLAUSIBLE}
+            if self.high_wh == 0 == self.total_wh:  # as in _true_start
+                gained_wh = 0
+        self._gain(gained_wh, register.wh)
 
     def _gain(self, gained_wh: float, high_wh: float) -> None:
         self.total_wh += gained_wh
@@ -81,8 +94,7 @@ class Tally:
             self.flags |= {Flag.METER_RESET}
             if self.before_reset is None or self.before_reset[0] < self.high_wh:
                 self.before_reset = self.high_wh, self.total_wh
-            elapsed_h = max(0.0, (register.at - self.last_at).total_seconds()) / 3600
-            is_counted = 0 <= register.wh <= LARGEST_POWER_W * elapsed_h + SLACK_WH
+            is_counted = 0 <= register.wh <= _possible_wh(register.at - self.last_at)
             self._gain(register.wh if is_counted else 0.0, register.wh)
         else:  # what it counts again on its way back up was counted before
             self.flags |= {Flag.METER_BACKWARDS}
@@ -105,24 +117,71 @@ def _rollover(before_wh: float, after_wh: float) -> int | None:
     return None
 
 
+def _possible_wh(elapsed: timedelta) -> float:
+    """What can have been charged in that time."""
+    return LARGEST_POWER_W * max(0.0, elapsed.total_seconds()) / 3600 + SLACK_WH
+
+
+def _is_jump(before: Register, after: Register) -> bool:
+    """Whether a rise is large, and faster than any charger."""
+    return after.wh - before.wh > max(LARGEST_STEP_WH, _possible_wh(after.at - before.at))
+
+
 def energy(start: Register, samples: Iterable[Register], stop: Register | None) -> Energy:
     """The energy of a charge from its readings; never negative, whatever the order of `samples`.
 
     A register that never falls, in the order of its times or of its arrival (a clock may be set in between),
-    gives last minus first. Otherwise its rising parts are added (see Tally) and the flags say what happened.
+    gives last minus first; readings that stick out are left out first. Otherwise its rising parts are added
+    (see Tally), and the flags say what happened.
     """
     first, readings, flags = _without_rubbish(start, list(samples), stop)
     by_time = sorted(readings, key=lambda one: (one is stop, one.at, one.wh, one.order))
-    by_arrival = sorted(readings, key=lambda one: (one is stop, one.order, one.at, one.wh))
-    for readings in (by_time, by_arrival):
-        last_wh = _last_if_rising(first.wh, readings)
-        if last_wh is not None:
-            fell = {Flag.METER_BACKWARDS} if last_wh < first.wh else set()
-            return Energy(max(0, round(last_wh - first.wh)), flags | fell)
-    tally = Tally.of(first)
-    for one in by_time:
-        tally.add(one)
-    return Energy(round(tally.total_wh), flags | tally.flags)
+    first, flags = _true_start(first, by_time, stop, flags)
+    last_wh = _last_if_rising_somehow(first.wh, by_time, stop)
+    if last_wh is None:
+        by_time = without_spikes(first, by_time)
+        flags |= {Flag.METER_IMPLAUSIBLE} if len(by_time) < len(readings) else set()
+        last_wh = _last_if_rising_somehow(first.wh, by_time, stop)
+    if last_wh is None:
+        tally = Tally.of(first)
+        for one in by_time:
+            tally.add(one)
+        return Energy(round(tally.total_wh), flags | tally.flags)
+    if last_wh < first.wh:
+        flags |= {Flag.METER_BACKWARDS}
+    if any(_is_jump(*pair) for pair in pairwise([first, *by_time])):
+        flags |= {Flag.METER_IMPLAUSIBLE}
+    return Energy(max(0, round(last_wh - first.wh)), flags)
+
+
+def _true_start(
+    start: Register, by_time: Sequence[Register], stop: Register | None, flags: frozenset[Flag]
+) -> tuple[Register, frozenset[Flag]]:
+    """Some stations say 0 when a charge starts, whatever the meter shows: then its first reading is its start."""
+    if start.wh == 0 and by_time and by_time[0] is not stop and _is_jump(start, by_time[0]):
+        return by_time[0], flags | {Flag.METER_IMPLAUSIBLE}
+    return start, flags
+
+
+def without_spikes(start: Register, by_time: Sequence[Register]) -> list[Register]:
+    """Without readings that no charger could have reached so fast, if the register was lower again soon after them."""
+    kept, before = list[Register](), start
+    for index, one in enumerate(by_time, 1):
+        if one.wh - before.wh > _possible_wh(one.at - before.at):
+            following = by_time[index : index + SPIKE_READINGS_MAX]
+            if any(before.wh <= later.wh < one.wh for later in following):
+                continue
+        kept.append(one)
+        before = one
+    return kept
+
+
+def _last_if_rising_somehow(start_wh: float, by_time: Sequence[Register], stop: Register | None) -> float | None:
+    """In the order of time, or in that of arrival."""
+    last_wh = _last_if_rising(start_wh, by_time)
+    if last_wh is not None:
+        return last_wh
+    return _last_if_rising(start_wh, sorted(by_time, key=lambda one: (one is stop, one.order, one.at, one.wh)))
 
 
 def _last_if_rising(start_wh: float, readings: Iterable[Register]) -> float | None:

@@ -75,6 +75,11 @@ def moment(at: datetime | None, received_at: datetime) -> Moment:
     return Moment(at, frozenset({Flag.OFFLINE}) if received_at - at > OFFLINE_AFTER else frozenset())
 
 
+def latest_of_clock(started_at: datetime, start_received_at: datetime, now: datetime) -> datetime:
+    """What the clock of a charge's station can show by now, be it as far ahead as it was at the charge's start."""
+    return now + AHEAD_MAX + max(timedelta(0), started_at - start_received_at)
+
+
 def duration_s(started_at: datetime, stopped_at: datetime) -> int:
     """Whole seconds; 0 where the clock ran backwards in between."""
     return max(0, int((stopped_at - started_at).total_seconds()))

@@ -53,8 +53,10 @@ POWER: Final = "Power.Active.Import"
 STATE_OF_CHARGE: Final = "SoC"
 _MEASURES: Final = frozenset({REGISTER, POWER, STATE_OF_CHARGE, ""})
 OUTLET: Final = "Outlet"
+_BEGIN: Final = "Transaction.Begin"
 _EXPONENT_MAX: Final = 12
-_PHASES: Final = frozenset({"L1", "L2", "L3", "L1-N", "L2-N", "L3-N"})
+_PHASES: Final = {"L1": "L1", "L2": "L2", "L3": "L3", "L1-N": "L1", "L2-N": "L2", "L3-N": "L3"}
+"""What is measured on a phase, in both notations of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +79,8 @@ class Measures:
     energy_wh: float | None = None
     power_w: float | None = None
     soc_percent: float | None = None
+    begin_wh: float | None = None
+    """What it says of the register at the begin of the charge, which some stations tell with the end."""
 
 
 def number(sent: object) -> float | None:
@@ -131,7 +135,7 @@ def measures(samples: Iterable[object], meter_start_wh: float | None = None) -> 
 
     `meter_start_wh` helps to see registers that were sent in kWh without saying so.
     """
-    registers, powers, soc = list[Quantity](), list[Quantity](), None
+    registers, begin, powers, soc = list[Quantity](), list[Quantity](), list[Quantity](), None
     for one in samples:
         if not isinstance(one, dict):
             continue
@@ -142,12 +146,14 @@ def measures(samples: Iterable[object], meter_start_wh: float | None = None) -> 
         if read is None:
             continue
         if read.measurand == REGISTER:
-            registers.append(read)
+            (begin if one.get("context") == _BEGIN else registers).append(read)
         elif read.measurand == POWER:
             powers.append(read)
         else:
             soc = read.value
-    return Measures(_register(registers, meter_start_wh), _total(powers, "W"), soc)
+    begin_wh = _register(begin, meter_start_wh) if begin else None
+    register_wh = _register(registers, meter_start_wh)
+    return Measures(begin_wh if register_wh is None else register_wh, _total(powers, "W"), soc, begin_wh)
 
 
 def _register(read: Sequence[Quantity], meter_start_wh: float | None) -> float | None:
@@ -172,5 +178,5 @@ def _total(read: Sequence[Quantity], unit: str) -> float | None:
     totals = [one.value for one in outlet if one.phase is None]
     if totals:
         return max(totals)  # one set may hold the register at the begin and at the end
-    phases = {one.phase: one.value for one in outlet if one.phase in _PHASES}
+    phases = {_PHASES[one.phase]: one.value for one in outlet if one.phase in _PHASES}
     return sum(phases.values()) if phases else None

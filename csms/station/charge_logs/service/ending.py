@@ -21,6 +21,7 @@ from csms.station.charge_logs.rules import (
     duration_s,
     energy,
     is_rounding,
+    latest_of_clock,
 )
 from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, newest_samples, remember, seen_events
 from csms.station.charge_logs.service.samples import Sample, new_of_charge, registers, registers_of, store_samples
@@ -65,14 +66,15 @@ async def end(work: Work, station: ConnectedStation, stop: Stop) -> dict[str, An
     if transaction is None:
         return await _unmatched(work, station, stop, UnmatchedReason.ALREADY_STOPPED)
     verdict = None if stop.token is None else await authorise(work, station, stop.token)
-    new = await new_of_charge(work, transaction.id, transaction.last_sample_at, stop.samples)
+    new = await new_of_charge(work, transaction, stop.samples)
     store_samples(work, station, transaction.charge_point_number, transaction.id, new)
     charged = await energy_until(work, transaction, stop, new)
     columns = finished(transaction, stop, charged, verdict, work.now)
     close(work, station, transaction, columns)
     newest_at = max((one.measured_at for one in new), default=transaction.last_sample_at)
     if newest_at is not None:  # the running charge's row lags behind its samples (PROGRESS_EVERY)
-        work.change(ChargeLog, transaction.id, last_sample_at=max(newest_at, transaction.last_sample_at or newest_at))
+        newest_at = max(newest_at, transaction.last_sample_at or newest_at)
+        work.change(ChargeLog, transaction.id, last_sample_at=min(newest_at, transaction.latest_at(work.now)))
     answer: dict[str, Any] | None = columns["stop_answer"]
     return answer
 
@@ -252,7 +254,9 @@ async def estimated_end(
         readings = [next_start]
     charged = energy(first, readings, None)
     last = max([first, *readings], key=lambda one: (one.at, one.order))
-    stopped_at = max(last.at, log.last_sample_at or last.at)
+    latest_at = latest_of_clock(log.started_at, log.received_at, work.now)
+    stopped_at = max((one.at for one in [first, *readings] if one.at <= latest_at), default=first.at)
+    stopped_at = max(stopped_at, log.last_sample_at or stopped_at)
     return {
         "state": ChargeState.ESTIMATED_END,
         "stopped_at": stopped_at,

@@ -19,12 +19,12 @@ from csms.station.charge_logs.rules import (
     Flag,
     Seen,
     Tally,
-    bounded_register,
     repeat_key,
 )
 from csms.station.charge_logs.service.ending import (
     UNKNOWN_REASON,
     Columns,
+    abandon,
     is_known_elsewhere,
     is_stranger,
     revived,
@@ -35,6 +35,7 @@ from csms.station.charge_logs.service.measuring import measure, with_meter_start
 from csms.station.charge_logs.service.memory import AGAIN, OpenTransactions, Transaction, remember
 from csms.station.charge_logs.service.samples import (
     Sample,
+    first_register,
     read_samples,
 )
 from csms.station.charge_logs.service.starting import judged, supersede, tell_started
@@ -46,6 +47,20 @@ from csms.store import Work
 
 _TOLD_ONCE: Final = frozenset({"remote_start_id", "reservation_id"})
 _UNREGISTERED: Final = frozenset({TokenStatus.INVALID, TokenStatus.UNKNOWN})
+CORRECTABLE: Final = frozenset(
+    {
+        "started_at",
+        "meter_start_wh",
+        "token",
+        "token_kind",
+        "token_key",
+        "token_group",
+        "holder",
+        "verdict",
+        "stop_token",
+    }
+)
+"""What operators correct, and what goes with it."""
 GUESSABLE_CHARS: Final = 16
 """Shorter ids are counters: two stations have the same ones without any of them being hostile."""
 
@@ -63,6 +78,8 @@ class _Step:
     verdict: Verdict | None = None
     is_number_known: bool = False
     is_begun: bool = False
+    is_corrected: bool = False
+    """An operator has said how it was; what the station still says of that changes nothing."""
 
 
 async def take(work: Work, station: ConnectedStation, event: TransactionEvent) -> Payload:
@@ -80,16 +97,22 @@ async def take(work: Work, station: ConnectedStation, event: TransactionEvent) -
         step = _Step(await _awake(work, memory, known, event), set())
         step.flags = set(step.transaction.flags)
         step.is_number_known = is_number_known
+        step.is_corrected = not known.is_open and await _is_corrected(work, known)
     else:
         step = await _begin(work, station, memory, event, is_again=is_again)
     return await _apply(work, station, memory, event, step)
 
 
 def _uses_id_again(known: Transaction, event: TransactionEvent) -> bool:
-    """Some stations count their transactions anew after a reset: a start long after the end is another's."""
-    if event.kind is not EventKind.STARTED or known.is_open or known.seen is None:
+    """Some stations count their transactions anew after a reset: a start after the end, or a boot, is another's."""
+    is_given_up = known.abandoned_at is not None or not known.is_open
+    if event.kind is not EventKind.STARTED or not is_given_up or known.seen is None:
         return False
     return Flag.START_MISSING not in known.flags and event.moment.at > known.seen.newest_at
+
+
+async def _is_corrected(work: Work, known: Transaction) -> bool:
+    return bool((await work.session.exec(select(ChargeLog.is_corrected).where(ChargeLog.id == known.id))).first())
 
 
 async def _repeated(work: Work, known: Transaction, event: TransactionEvent) -> tuple[bool, Payload | None]:
@@ -130,6 +153,7 @@ async def _begin(
     if event.kind is not EventKind.STARTED:
         flags.add(Flag.START_MISSING)
         await _look_for_foreign(work, station, event)
+        _doubt_older(work, station, memory, event)
     elif await _take_place(work, station, memory, event):
         flags.add(Flag.OVERLAPPING)
     if is_again:
@@ -171,6 +195,14 @@ async def _take_place(work: Work, station: ConnectedStation, memory: OpenTransac
         else:
             await supersede(work, station, older, None)
     return is_overlapping
+
+
+def _doubt_older(work: Work, station: ConnectedStation, memory: OpenTransactions, event: TransactionEvent) -> None:
+    """What is open where this one goes on has hardly any future; its end is waited for (see GRACE)."""
+    number = event.charge_point_number or 0
+    for older in memory.open_at(number) if number > 0 else ():
+        if older.seen is not None and older.seen.newest_at < event.moment.at:
+            abandon(work, station, older, UNKNOWN_REASON)
 
 
 async def _charge_point_id(work: Work, station: ConnectedStation, number: int) -> int | None:
@@ -225,7 +257,9 @@ async def _apply(
     _note_event(work, station, event, step.transaction, answer)
     if event.whole:
         await _note_whole(work, event, step)
-    transaction = with_meter_start(work, _noted(work, event, step), samples)
+    transaction = _noted(work, event, step)
+    if not step.is_corrected:
+        transaction = with_meter_start(work, transaction, samples)
     remember(work, memory, transaction)
     if step.is_begun:
         tell_started(work, station, transaction, step.verdict)
@@ -296,10 +330,9 @@ def _note_start(event: TransactionEvent, step: _Step, samples: Sequence[Sample])
     step.flags |= event.moment.flags
     step.columns["started_at"] = event.moment.at
     step.transaction = replace(step.transaction, started_at=event.moment.at, is_whole=False)
-    told = [one for one in samples if one.measures.energy_wh is not None]
-    if told and step.transaction.has_register:
-        first = min(told, key=lambda one: one.measured_at)
-        start_wh = bounded_register(round(first.measures.energy_wh or 0))
+    first = first_register(samples)
+    if first is not None and step.transaction.has_register:
+        _, start_wh = first
         step.columns["meter_start_wh"] = start_wh
         step.transaction = replace(step.transaction, meter_start_wh=start_wh)
 
@@ -364,6 +397,8 @@ def _noted(work: Work, event: TransactionEvent, step: _Step) -> Transaction:
         step.columns["flags"] = list(flags)
     is_newest = event.moment.at >= step.after["seen"].newest_at
     state = event.charging_state if is_newest and event.charging_state else before.charging_state
+    if step.is_corrected:
+        step.columns = {name: value for name, value in step.columns.items() if name not in CORRECTABLE}
     if step.columns:
         work.change(ChargeLog, before.id, **step.columns)
     return replace(before, flags=flags, charging_state=state, **step.after)

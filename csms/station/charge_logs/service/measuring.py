@@ -9,10 +9,17 @@ from typing import Any, Final
 from csms.ocpp.errors import OcppError
 from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import ChargeLog, ChargeState
-from csms.station.charge_logs.rules import LARGEST_CHARGE_WH, Flag, Register, Tally, bounded_register
+from csms.station.charge_logs.rules import LARGEST_CHARGE_WH, Flag, Register, Tally
 from csms.station.charge_logs.service.ending import UNKNOWN_REASON, estimated_end, revived
 from csms.station.charge_logs.service.memory import OpenTransactions, Transaction, remember
-from csms.station.charge_logs.service.samples import Sample, new_of_charge, new_outside, registers, store_samples
+from csms.station.charge_logs.service.samples import (
+    Sample,
+    first_register,
+    new_of_charge,
+    new_outside,
+    registers,
+    store_samples,
+)
 from csms.station.charge_points import charge_point_id
 from csms.store import Work
 
@@ -29,7 +36,7 @@ async def measure(
     if transaction is None:
         await _outside(work, station, number, samples)
         return
-    new = await new_of_charge(work, transaction.id, transaction.last_sample_at, samples)
+    new = await new_of_charge(work, transaction, samples)
     store_samples(work, station, number, transaction.id, new)
     if not new:
         return
@@ -40,10 +47,26 @@ async def measure(
     elif transaction.state is ChargeState.ESTIMATED_END:
         await _estimate_again(work, transaction, new)
     if not transaction.is_open:
-        after = replace(transaction, last_sample_at=max(_newest(new), transaction.last_sample_at or _newest(new)))
+        newest_at = min(_newest(new), transaction.latest_at(work.now))
+        after = replace(transaction, last_sample_at=max(newest_at, transaction.last_sample_at or newest_at))
         remember(work, station.recall(OpenTransactions), after)
     elif station.recall(OpenTransactions).by_transaction_id.get(transaction.transaction_id) is not transaction:
         remember(work, station.recall(OpenTransactions), transaction)
+
+
+async def measure_unnamed(
+    work: Work, station: ConnectedStation, number: int, transaction: Transaction | None, samples: Sequence[Sample]
+) -> None:
+    """Store samples that name no transaction: those from before the start of the one that is open are of none."""
+    if transaction is None:
+        await measure(work, station, number, None, samples)
+        return
+    outside = [one for one in samples if one.measured_at < transaction.started_at]
+    if outside:
+        await measure(work, station, number, None, outside)
+    of_charge = [one for one in samples if one.measured_at >= transaction.started_at] if outside else samples
+    if of_charge:
+        await measure(work, station, number, with_meter_start(work, transaction, of_charge), of_charge)
 
 
 def with_meter_start(work: Work, transaction: Transaction, samples: Sequence[Sample]) -> Transaction:
@@ -53,14 +76,13 @@ def with_meter_start(work: Work, transaction: Transaction, samples: Sequence[Sam
     """
     if transaction.has_register:
         return transaction
-    told = [one for one in samples if one.measures.energy_wh is not None]
-    if not told:
+    first = first_register(samples)
+    if first is None:
         return transaction
-    first = min(told, key=_time_of)
-    start_wh = bounded_register(round(first.measures.energy_wh or 0))
+    measured_at, start_wh = first
     flags = tuple(flag for flag in transaction.flags if flag != Flag.NO_METER_START)
     work.change(ChargeLog, transaction.id, meter_start_wh=start_wh, flags=list(flags))
-    tally = Tally(first.measured_at, start_wh)
+    tally = Tally(measured_at, start_wh)
     return replace(transaction, meter_start_wh=start_wh, flags=flags, tally=tally, is_whole=True)
 
 
@@ -98,30 +120,31 @@ def _advance(work: Work, transaction: Transaction, samples: Sequence[Sample]) ->
     if progress_at is None or work.now - progress_at >= PROGRESS_EVERY:
         progress_at = work.now
         ahead = replace(transaction, tally=transaction.tally.copy())
-        _count(ahead, in_order)
+        _count(ahead, in_order, work.now)
         work.change(ChargeLog, transaction.id, **_progress(ahead, in_order))
 
     def advance() -> None:
         transaction.progress_at = progress_at
-        _count(transaction, in_order)
+        _count(transaction, in_order, work.now)
 
     work.after_commit(advance)
 
 
-def _count(transaction: Transaction, in_order: Sequence[Sample]) -> None:
+def _count(transaction: Transaction, in_order: Sequence[Sample], now: datetime) -> None:
     """In place."""
-    newest, tally = transaction.last_sample_at, transaction.tally
+    newest, tally, latest_at = transaction.last_sample_at, transaction.tally, transaction.latest_at(now)
     for one in in_order:
-        is_late = newest is not None and one.measured_at < newest
+        measured_at = one.measured_at if one.measured_at <= latest_at else now  # no clock shows that yet
+        is_late = newest is not None and measured_at < min(newest, latest_at)
         if not is_late:
-            newest = one.measured_at
+            newest = measured_at
         register_wh = one.measures.energy_wh
         if register_wh is None:
             continue
         if is_late or register_wh - transaction.meter_start_wh > LARGEST_CHARGE_WH:
             transaction.is_whole = False
         else:
-            tally.add(Register(one.measured_at, register_wh))
+            tally.add(Register(measured_at, register_wh))
     transaction.last_sample_at = newest
     if tally.flags:
         transaction.is_whole = False

@@ -10,7 +10,7 @@ from sqlmodel import col, func, select
 from csms.ocpp.versions import Version
 from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import ChargeEvent, ChargeLog, ChargeState, MeterSample
-from csms.station.charge_logs.rules import Flag, Seen, Tally
+from csms.station.charge_logs.rules import Flag, Seen, Tally, latest_of_clock
 from csms.store import Work
 
 RECENT: Final = timedelta(minutes=1)
@@ -93,6 +93,10 @@ class Transaction:
     def is_open(self) -> bool:
         return self.state is ChargeState.RUNNING
 
+    def latest_at(self, now: datetime) -> datetime:
+        """What is said to be younger than that was measured by a clock gone wrong."""
+        return latest_of_clock(self.started_at, self.received_at, now)
+
     @property
     def has_register(self) -> bool:
         """Whether it is known what the meter showed at its start, or soon after it."""
@@ -157,6 +161,11 @@ class OpenTransactions:
             self._looks_up_until(one.received_at)
             count -= 1
 
+    def forget_charges(self) -> None:
+        """Before they are loaded anew."""
+        self.by_transaction_id.clear()
+        self._open.clear()
+
     def _looks_up_until(self, at: datetime) -> None:
         if self.loaded_at is not None:
             self.loaded_at = max(self.loaded_at, at)
@@ -203,6 +212,7 @@ async def load(work: Work, stations: Sequence[ConnectedStation]) -> None:
 async def _load(work: Work, stations: Sequence[ConnectedStation]) -> None:
     memories = {station.id: station.recall(OpenTransactions) for station in stations}
     for memory in memories.values():
+        memory.forget_charges()
         memory.loaded_at = work.now
     query = select(ChargeLog).where(
         col(ChargeLog.station_id).in_(memories), col(ChargeLog.state) == ChargeState.RUNNING

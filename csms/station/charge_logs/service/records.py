@@ -29,6 +29,7 @@ from csms.station.charge_logs.rules import (
     curve,
     duration_s,
     energy,
+    latest_of_clock,
 )
 from csms.station.charge_logs.service.ending import Stop, finished, tell_stopped
 from csms.station.charge_logs.service.memory import Transaction, newest_samples
@@ -40,13 +41,15 @@ from csms.station.charge_logs.service.samples import (
     registers_of,
     store_samples,
 )
-from csms.station.information import Station
+from csms.station.information import Station, fact_about
 from csms.station.tokens import token_key
 from csms.store import Work
 
 SPANS_MAX: Final = 200_000
 """Charges that one statistic looks at."""
 SUGGESTIONS_MAX: Final = 10
+CHARGE_PAIRED: Final = "charge_paired"
+"""Told to the broker, which may think of that charge as running."""
 _OPEN: Final = (ChargeState.RUNNING, ChargeState.ESTIMATED_END)
 
 
@@ -119,14 +122,26 @@ async def identities_of(work: Work, logs: Sequence[ChargeLog]) -> dict[int, str]
 async def curve_of(work: Work, log: ChargeLog) -> list[Point]:
     """All points of a charge's curve."""
     query = (
-        select(MeterSample.measured_at, MeterSample.energy_wh, MeterSample.power_w, MeterSample.soc_percent)
+        select(  # type: ignore[call-overload]  # it is typed for four columns
+            MeterSample.measured_at,
+            MeterSample.received_at,
+            MeterSample.energy_wh,
+            MeterSample.power_w,
+            MeterSample.soc_percent,
+        )
         .where(MeterSample.charge_log_id == log.id)
         .order_by(col(MeterSample.measured_at), col(MeterSample.id))
         .limit(REGISTERS_MAX)
     )
     rows = await work.session.exec(query)
-    measured = [(at, Measures(energy_wh, power_w, soc)) for at, energy_wh, power_w, soc in rows]
-    return curve(Register(log.started_at, log.meter_start_wh), measured)
+    measured = []
+    for at, received_at, *values in rows:
+        is_possible = at <= latest_of_clock(log.started_at, log.received_at, received_at)
+        measured.append((at if is_possible else received_at, Measures(*values)))
+    stop = None
+    if log.stopped_at is not None and log.meter_stop_wh is not None:
+        stop = Register(log.stopped_at, log.meter_stop_wh, REGISTERS_MAX)
+    return curve(Register(log.started_at, log.meter_start_wh), measured, stop)
 
 
 # Sums
@@ -271,20 +286,22 @@ async def pair(work: Work, station: Station, stop: UnmatchedStop, log: ChargeLog
     if log.state is ChargeState.FINISHED or log.is_corrected:
         raise Conflict("that charge has its end already; pair the stop with one that is open or estimated")
     newest_at = (await newest_samples(work, [log.id])).get(log.id)
+    transaction = Transaction.of(log, newest_at)
     if newest_at is not None and newest_at > stop.stopped_at + AHEAD_MAX:
         raise Conflict("that charge was still measured after this stop; it must be another's")
     if log.started_at > stop.stopped_at + AHEAD_MAX:
         raise Conflict("that charge began after this stop; it must be another's")
     sent = read_samples(stop.payload.get("transactionData"), stop.received_at, log.meter_start_wh)
-    new = await new_of_charge(work, log.id, newest_at, sent)
+    new = await new_of_charge(work, transaction, sent)
     store_samples(work, station, log.charge_point_number, log.id, new)
     readings = [*await registers_of(work, log.id), *registers(new)]
     last = Register(stop.stopped_at, stop.meter_stop_wh)
     charged = energy(Register(log.started_at, log.meter_start_wh), readings, last)
-    columns = finished(Transaction.of(log, newest_at), _as_stop(stop), charged, None, stop.received_at)
+    columns = finished(transaction, _as_stop(stop), charged, None, stop.received_at)
     columns |= {"flags": sorted({*columns["flags"], Flag.PAIRED} - {Flag.LATE_STOP}), "stop_answer": stop.answer}
     for name, value in columns.items():
         setattr(log, name, value)
+    work.emit(fact_about(station, CHARGE_PAIRED, {"charge_log_id": str(log.id)}))
     stop.paired_charge_log_id, stop.paired_at, stop.paired_by = log.id, work.now, work.actor.name
     tell_stopped(
         work,

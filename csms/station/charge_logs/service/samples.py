@@ -11,8 +11,8 @@ from sqlmodel import col, select
 from csms.ocpp import timestamps
 from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import MeterSample
-from csms.station.charge_logs.rules import Measures, Register, measures, moment
-from csms.station.charge_logs.service.memory import OpenTransactions
+from csms.station.charge_logs.rules import Measures, Register, bounded_register, measures, moment
+from csms.station.charge_logs.service.memory import OpenTransactions, Transaction
 from csms.station.information import Station
 from csms.store import Work
 
@@ -52,16 +52,16 @@ def _context(values: list[Any]) -> str | None:
     return context if isinstance(context, str) else None
 
 
-async def new_of_charge(
-    work: Work, charge_log_id: int, newest_at: datetime | None, samples: Sequence[Sample]
-) -> list[Sample]:
-    """The samples of a charge that are not stored yet; `newest_at` is when the newest stored one was measured."""
+async def new_of_charge(work: Work, charge: Transaction, samples: Sequence[Sample]) -> list[Sample]:
+    """The samples of a charge that are not stored yet."""
+    newest_at = charge.last_sample_at
     if newest_at is None:
         return _without(samples, [])
-    doubtful = {one.measured_at for one in samples if one.measured_at <= newest_at}
+    latest_at = charge.latest_at(work.now)
+    doubtful = {one.measured_at for one in samples if not newest_at < one.measured_at <= latest_at}
     if not doubtful:
         return _without(samples, [])
-    return _without(samples, await _stored(work, doubtful, col(MeterSample.charge_log_id) == charge_log_id))
+    return _without(samples, await _stored(work, doubtful, col(MeterSample.charge_log_id) == charge.id))
 
 
 async def new_outside(work: Work, station: ConnectedStation, number: int, samples: Sequence[Sample]) -> list[Sample]:
@@ -110,6 +110,17 @@ def store_samples(
             power_w=one.measures.power_w,
             soc_percent=one.measures.soc_percent,
         )
+
+
+def first_register(samples: Iterable[Sample]) -> tuple[datetime, int] | None:
+    """The register at the begin of a charge if the samples tell it, else the earliest, and when that was measured."""
+    told = [one for one in samples if one.measures.energy_wh is not None]
+    told = [one for one in told if one.measures.begin_wh is not None] or told
+    found = [(one.measured_at, one.measures.begin_wh, one.measures.energy_wh or 0) for one in told]
+    if not found:
+        return None
+    at, register_wh = min((at, register_wh if begin_wh is None else begin_wh) for at, begin_wh, register_wh in found)
+    return at, bounded_register(round(register_wh))
 
 
 def registers(samples: Iterable[Sample]) -> list[Register]:

@@ -1,12 +1,13 @@
 """B7: the end of a transaction of 2.x, and what comes after it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from csms.ocpp.errors import OcppError
 from csms.routing import ConnectedStation
 from csms.station.charge_logs.model import ChargeLog, ChargeState
 from csms.station.charge_logs.rules import (
+    Flag,
     Register,
     bounded_register,
     duration_s,
@@ -52,7 +53,7 @@ async def reckon_again(work: Work, transaction: Transaction, samples: Sequence[S
     known = {one.at: one for one in await registers_of(work, log.id)}
     readings = [*known.values(), *(one for one in registers(samples) if one.at not in known)]
     before = [one for one in readings if one.at <= log.stopped_at]
-    last = None if log.meter_stop_wh is None else Register(log.stopped_at, log.meter_stop_wh)
+    last = _told_last(log, known.values())
     columns: Columns = {"duration_s": duration_s(transaction.started_at, log.stopped_at)}
     if readings or last is not None:
         charged = energy(Register(transaction.started_at, transaction.meter_start_wh), before, last)
@@ -60,6 +61,16 @@ async def reckon_again(work: Work, transaction: Transaction, samples: Sequence[S
         if last is None and before:
             columns["meter_stop_wh"] = round(max(before, key=lambda one: one.at).wh)
     work.change(ChargeLog, log.id, **columns)
+
+
+def _told_last(log: ChargeLog, known: Collection[Register]) -> Register | None:
+    """The register that was told with the end; None if what is stored as such is only the latest reading."""
+    if log.meter_stop_wh is None or log.stopped_at is None:
+        return None
+    last = Register(log.stopped_at, log.meter_stop_wh)
+    is_told = any(one.at >= last.at and round(one.wh) == last.wh for one in known)
+    is_forgotten = not known and Flag.NO_METER_START not in log.flags and last.wh != log.meter_start_wh
+    return last if is_told or is_forgotten else None
 
 
 async def end_told(
@@ -76,7 +87,7 @@ async def end_told(
     if ending is None:  # a second end, or one that an operator has corrected: kept, and nothing changes
         await measure(work, station, number, transaction, samples)
         return
-    new = await new_of_charge(work, ending.id, ending.last_sample_at, samples)
+    new = await new_of_charge(work, ending, samples)
     store_samples(work, station, number, ending.id, new)
     stop = _stop(event, samples)
     columns = finished(ending, stop, await energy_until(work, ending, stop, new), verdict, work.now)
@@ -89,7 +100,8 @@ async def end_told(
         columns["meter_stop_wh"] = await _last_register(work, ending, new)
     newest = [one.measured_at for one in new]
     if newest:
-        columns["last_sample_at"] = max(*newest, ending.last_sample_at or newest[0])
+        newest_at = max(*newest, ending.last_sample_at or newest[0])
+        columns["last_sample_at"] = min(newest_at, ending.latest_at(work.now))
     close(work, station, ending, columns)
     if number > 0 and not [one for one in station.recall(OpenTransactions).open_at(number) if one.id != ending.id]:
         await show_charging(work, station, number, event, None)
@@ -97,7 +109,7 @@ async def end_told(
 
 def _stop(event: TransactionEvent, samples: Sequence[Sample]) -> Stop:
     told = [one for one in samples if one.measures.energy_wh is not None]
-    last = max(told, key=lambda one: one.measured_at, default=None)
+    last = max(told, key=lambda one: (one.measured_at, one.measures.begin_wh is None), default=None)
     return Stop(
         transaction_id=event.transaction_id,
         token=None if event.token is None else event.token[0],
