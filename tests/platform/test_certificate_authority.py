@@ -2,6 +2,7 @@
 
 import contextlib
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,15 @@ def test_the_line_of_the_second_certificate_is_told() -> None:
     bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     with pytest.raises(Invalid, match=f"begins in line {lines + 1} "):
         read_chain(good + bad)
+
+
+def test_a_text_made_to_take_long_is_refused_at_once() -> None:
+    """It used to keep everything else in the process waiting for ten seconds."""
+    began = time.process_time()
+    for line in ("-----BEGIN A-----", "-----BEGIN CERTIFICATE-----\n", "-----BEGIN " + "A" * 100):
+        with pytest.raises(Invalid):
+            read_chain((line * 100_000)[:100_000])
+    assert time.process_time() - began < 1.0
 
 
 def test_keys_are_written_as_pkcs8() -> None:

@@ -29,7 +29,9 @@ RSA_BITS: Final = 3072
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
-_BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_BEGIN: Final = "-----BEGIN"
+_CERTIFICATE: Final = " CERTIFICATE"
+_LABEL_CHARS_MAX: Final = 40
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 _HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
@@ -193,16 +195,22 @@ def read_chain(text: str, *, place: str = "body/certificate") -> list[x509.Certi
 
 
 def _blocks(text: str, place: str) -> Iterator[tuple[int, str]]:
+    """Line and text of each. Every character is looked at once: a pattern with both ends would take seconds for some."""
     end = 0
-    for match in _BLOCK.finditer(text):
-        line = text.count("\n", 0, match.start()) + 1
-        if match[1] != "CERTIFICATE":
-            raise Invalid(f"line {line}: a certificate is expected here, not «{match[1][:40]}»", place=place)
-        yield line, match[0]
-        end = match.end()
-    if "-----BEGIN" in text[end:]:
-        line = text.count("\n", 0, text.index("-----BEGIN", end)) + 1
-        raise Invalid(f"line {line}: what begins here has no matching -----END line", place=place)
+    while (start := text.find(_BEGIN, end)) >= 0:
+        line = text.count("\n", 0, start) + 1
+        after = start + len(_BEGIN)
+        label = text[after : after + _LABEL_CHARS_MAX].partition("-----")[0]
+        mark = f"-----END{label}-----"
+        at = text.find(mark, start)
+        if at < 0:
+            raise Invalid(f"line {line}: what begins here has no matching -----END line", place=place)
+        if label != _CERTIFICATE:
+            raise Invalid(
+                f"line {line}: a certificate is expected here, not «{shown_text(label).strip()}»", place=place
+            )
+        end = at + len(mark)
+        yield line, text[start:end]
 
 
 def _read(block: str, line: int, place: str) -> x509.Certificate:
