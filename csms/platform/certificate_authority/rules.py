@@ -195,7 +195,7 @@ def read_chain(text: str, *, place: str = "body/certificate") -> list[x509.Certi
 
 
 def _blocks(text: str, place: str) -> Iterator[tuple[int, str]]:
-    """Line and text of each. Every character is looked at once: a pattern with both ends would take seconds for some."""
+    """Line and text of each, in one pass: a pattern with both ends takes seconds for a text made for it."""
     end = 0
     while (start := text.find(_BEGIN, end)) >= 0:
         line = text.count("\n", 0, start) + 1
