@@ -133,6 +133,12 @@ class Settings(BaseSettings):
     requests_per_minute_max: int = Field(3000, ge=1, description="API requests per key")
     body_bytes_max: int = Field(1024 * 1024, ge=1024)
 
+    # Health, readiness and metrics of every process, also of one without the API
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="/health, /ready and /metrics on a port of their own; empty: none"
+    )
+
     # Messages to people
     smtp_host: str | None = None
     smtp_port: int = 587

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from prometheus_client import Counter
 from sqlalchemy import Index, delete, update
 from sqlmodel import Field, col, select
 
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 BATCH_ROWS = 100
 LEASE_S = 60
 ATTEMPTS_MAX = 12
+FAILURES = Counter("csms_outbox_failures", "News that a feature could not handle, and tries again later", ["consumer"])
 
 
 class Event(Owned, table=True):
@@ -140,6 +142,7 @@ class Outbox:
                     await consumer.handle(work, event)
                 await work.session.exec(delete(OutboxItem).where(col(OutboxItem.id) == item.id))
         except Exception as error:
+            FAILURES.labels(item.consumer).inc()
             log.exception("consumer failed", consumer=item.consumer, event_id=item.event_id)
             await self._postpone(item, str(error))
             return False

@@ -14,6 +14,7 @@ from csms.config import Settings
 from csms.features import features, offered
 from csms.platform import audit
 from csms.platform.access import Access
+from csms.platform.operations import api as operations
 from csms.runtime import Runtime
 from datasheet_api import problems, reference
 from datasheet_api.asking import only_known_parameters
@@ -50,6 +51,19 @@ def create_app(runtime: Runtime) -> FastAPI:
     `app.state.stopping` (asyncio.Event), once set, ends the streams that are open.
     """
     app = build(runtime.settings)
+    attach(app, runtime)
+    return app
+
+
+def create_watch(runtime: Runtime) -> FastAPI:
+    """Only health, readiness and metrics: for monitoring, in processes of every kind."""
+    app = FastAPI(title="CSMS", openapi_url=None, redirect_slashes=False)
+    problems.install(app)
+    app.add_middleware(problems.LastResort)
+    app.add_middleware(SecurityHeaders, is_https=False)
+    app.add_middleware(RequestContext)
+    for router in operations.ROOT:
+        app.include_router(router)
     attach(app, runtime)
     return app
 

@@ -32,15 +32,25 @@ class _Server(uvicorn.Server):
 class ApiServer:
     """One listening address of the API."""
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, *, is_watch: bool = False) -> None:
         self._app = app
         self._settings = settings
+        self._is_watch = is_watch
+        self._host = settings.metrics_host if is_watch else settings.api_host
+        self._port = (settings.metrics_port or 0) if is_watch else settings.api_port
+        self._what, self._setting = ("metrics", "CSMS_METRICS_PORT") if is_watch else ("the API", "CSMS_API_PORT")
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen; returns the port. Raises Unavailable where the address is taken or not ours."""
-        listener = _listen(self._settings.api_host, self._settings.api_port)
+        try:
+            listener = _listen(self._host, self._port)
+        except OSError as error:
+            place = f"{self._host}:{self._port}"
+            raise Unavailable(
+                f"{self._what} cannot listen on {place} ({error.strerror}); set {self._setting}"
+            ) from error
         port: int = listener.getsockname()[1]
         config = uvicorn.Config(
             self._app,
@@ -57,7 +67,7 @@ class ApiServer:
             if self._serving.done():
                 self._serving.result()
             await asyncio.sleep(_POLL_S)
-        log.info("API listens", host=self._settings.api_host, port=port)
+        log.info("metrics are served" if self._is_watch else "API listens", host=self._host, port=port)
         return port
 
     async def stop(self) -> None:
@@ -71,15 +81,12 @@ class ApiServer:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with contextlib.ExitStack() as on_failure:
-            listener = on_failure.enter_context(socket.socket(family, kind, protocol))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-            listener.setblocking(False)
-            on_failure.pop_all()
-            return listener
-    except OSError as error:
-        raise Unavailable(f"the API cannot listen on {host}:{port} ({error.strerror}); set CSMS_API_PORT") from error
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with contextlib.ExitStack() as on_failure:
+        listener = on_failure.enter_context(socket.socket(family, kind, protocol))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        on_failure.pop_all()
+        return listener

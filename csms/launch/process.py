@@ -21,15 +21,17 @@ from csms.platform.access import ensure_admin_key
 from csms.platform.organisations import ensure_default
 from csms.platform.retention import prepare_partitions
 from csms.runtime import Runtime, open_runtime
-from csms.store import open_store
+from csms.store import Store, open_store
+from csms.store.locks import SILENT_S, ProcessLock
 from csms.store.migrate import upgrade
-from datasheet_api.app import create_app
+from datasheet_api.app import create_app, create_watch
 from datasheet_api.server import ApiServer
 from file_server.ftp import FtpServer
 
 log = structlog.get_logger(__name__)
 
 ADMIN_KEY_FILE = "admin.key"
+PREPARE_POLL_S = 0.2
 
 
 class Part(StrEnum):
@@ -52,6 +54,7 @@ class Running:
     broker_port: int = 0
     api_port: int = 0
     ftp_port: int = 0
+    metrics_port: int = 0
     broker: Broker | None = None
     unknown_stations: UnknownStations = UnknownStations.HOLD
     notes: list[str] = field(default_factory=list)
@@ -61,17 +64,44 @@ async def prepare(settings: Settings, clock: Clock = system_clock) -> str | None
     """Bring the database up to date and make what a first start needs; returns the administrator's key if made now."""
     store = open_store(settings.database_url.get_secret_value(), clock)
     try:
-        await upgrade(store.engine)
-        await prepare_partitions(store)
-        async with store.writing() as work:
-            await ensure_default(work)
-            given = settings.admin_key.get_secret_value() if settings.admin_key else None
-            made = await ensure_admin_key(work, given)
+        async with _alone(store):
+            await upgrade(store.engine)
+            await prepare_partitions(store)
+            async with store.writing() as work:
+                await ensure_default(work)
+                given = settings.admin_key.get_secret_value() if settings.admin_key else None
+                made = await ensure_admin_key(work, given)
     finally:
         await store.close()
     if made is not None:
         keep_key(settings.data_dir / ADMIN_KEY_FILE, made)
     return made
+
+
+@asynccontextmanager
+async def _alone(store: Store) -> AsyncIterator[None]:
+    """One process at a time: those of an installation are started together, also on an empty database."""
+    lock = store.lock("prepare")
+    has_told = False
+    while not await lock.take():
+        if not has_told:
+            log.info("another process brings the database up to date; this one waits")
+        has_told = True
+        await asyncio.sleep(PREPARE_POLL_S)
+    keeping = asyncio.create_task(_keep(lock), name="keep the lock of preparing")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await lock.release()
+
+
+async def _keep(lock: ProcessLock) -> None:
+    """A migration may take longer than the lock lives without a sign of its holder."""
+    while True:
+        await asyncio.sleep(SILENT_S / 3)
+        await lock.take()
 
 
 def keep_key(path: Path, key: str) -> None:
@@ -121,6 +151,10 @@ async def running(
             started.ftp_port = await ftp.start()
             stack.push_async_callback(ftp.stop)
             runtime.settings = settings.model_copy(update={"ftp_port": started.ftp_port})
+        if settings.metrics_port is not None:
+            watch = ApiServer(create_watch(runtime), settings, is_watch=True)
+            started.metrics_port = await watch.start()
+            stack.push_async_callback(watch.stop)
         tune_collector()
         yield started
 

@@ -31,6 +31,8 @@ def welcome(started: Running, *, is_demo: bool) -> str:
         lines += [f"  API        {api}/api/v1", f"  reference  {api}/docs"]
     if started.ftp_port:
         lines += [f"  FTP        ftp://{settings.ftp_host}:{started.ftp_port}   (one-time logins for stations' files)"]
+    if started.metrics_port:
+        lines += [f"  metrics    http://{settings.metrics_host}:{started.metrics_port}/metrics   (and /health, /ready)"]
     lines += [f"  database   {url}"]
     if is_demo:
         lines += ["  demo       five simulated stations, DEMO-0001 to DEMO-0005: cars come, charge and leave"]
