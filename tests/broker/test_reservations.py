@@ -158,7 +158,7 @@ async def test_a_station_that_rejects_to_cancel_has_no_such_reservation(
 async def test_a_registered_token_can_be_named_by_its_id(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
-    (token,) = (await api.get("/api/v1/tokens", params={"search": CARD})).json()["items"]
+    (token,) = (await api.get("/api/v1/tokens", params={"q": CARD})).json()["items"]
     made = await reserve(api, clock, token=None, token_id=token["id"])
     assert (made["state"], made["token"], made["group_uid"]) == ("active", CARD, "G-2A80")
 
@@ -388,7 +388,7 @@ async def test_a_reservation_without_an_answer_keeps_the_place_until_it_is_over(
 async def test_what_cannot_be_reserved_is_refused(
     station: ScriptedStation, api: httpx.AsyncClient, clock: FixedClock
 ) -> None:
-    tokens = (await api.get("/api/v1/tokens", params={"search": CARD})).json()["items"]
+    tokens = (await api.get("/api/v1/tokens", params={"q": CARD})).json()["items"]
     for fields, status in (
         ({"until": write(clock())}, 422),
         ({"until": write(clock() + timedelta(days=31))}, 422),

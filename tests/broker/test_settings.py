@@ -94,7 +94,7 @@ async def test_all_keys_of_a_16_station_are_read_and_shown(bench: Bench, api: ht
         "NumberOfConnectors",
         "GetConfigurationMaxKeys",
     }
-    assert set(await listed(api, old, text="interval")) == {"HeartbeatInterval"}
+    assert set(await listed(api, old, q="interval")) == {"HeartbeatInterval"}
     assert "VendorThing" not in await listed(api, old, is_common=True)
 
 

@@ -1,5 +1,8 @@
 """The OpenAPI document: every operation has its words, its tag, and all its refusals."""
 
+import json
+import re
+
 import pytest
 from fastapi import FastAPI
 
@@ -59,3 +62,20 @@ def test_answers_are_described_and_no_model_became_a_parameter(app: FastAPI) -> 
 def test_credentials_are_described(app: FastAPI) -> None:
     scheme = app.openapi()["components"]["securitySchemes"]["HTTPBearer"]
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
+def test_schemas_have_names_that_make_good_classes(app: FastAPI) -> None:
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    assert [name for name in schemas if re.fullmatch("[A-Z][A-Za-z0-9]*", name) is None] == []
+    assert {"StationListedPage", "TokensPolicy", "VehicleChargingPolicy"} <= set(schemas)
+    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert references <= set(schemas)
+
+
+def test_every_list_has_the_form_of_a_page(app: FastAPI) -> None:
+    """A bare array could never say more than its items."""
+    for path, method, operation in operations(app.openapi()):
+        if method == "get":
+            for content in operation["responses"]["200"]["content"].values():
+                assert content.get("schema", {}).get("type") != "array", path

@@ -25,7 +25,7 @@ async def refreshed(system: System, station: str, what: str, body: dict[str, Any
 
 
 async def setting(system: System, station: str, name: str) -> dict[str, Any]:
-    rows = await system.items(f"stations/{station}/settings", text=name.rsplit(".", maxsplit=1)[-1])
+    rows = await system.items(f"stations/{station}/settings", q=name.rsplit(".", maxsplit=1)[-1])
     return next(row for row in rows if row["name"] == name)
 
 

@@ -449,7 +449,7 @@ async def test_administrator_changes_what_other_roles_may_do(api: httpx.AsyncCli
     rights = {"rights": {"data_access": "read", "access_control": "read"}}
     assert (await api.put("/api/v1/role-rights/user", json=rights)).status_code == 200
     assert (await reader.get("/api/v1/audit-log")).status_code == 200
-    shown = {one["role"]: one["rights"] for one in (await api.get("/api/v1/role-rights")).json()}
+    shown = {one["role"]: one["rights"] for one in (await api.get("/api/v1/role-rights")).json()["items"]}
     assert (shown["user"]["access_control"], shown["user"]["operation"]) == ("read", "none")
     assert shown["superuser"]["operation"] == "write"
 

@@ -134,7 +134,7 @@ async def test_words_about_unknown_uploads_are_kept_without_growing(
     if version is Version.V16:
         await caller.call("DiagnosticsStatusNotification", status="Idle")
     assert await rows(store) == []
-    shown = (await api.get(f"/api/v1/stations/{station.identity}/diagnosis-statuses")).json()
+    shown = (await api.get(f"/api/v1/stations/{station.identity}/diagnosis-statuses")).json()["items"]
     assert [(one["status"], one["count"], one["request_id"]) for one in shown][:2] == [
         ("Uploading", 50, 49),
         ("Idle", 1, None),

@@ -344,7 +344,7 @@ async def test_words_about_unknown_updates_are_kept_without_growing(
     for odd in ({}, {"status": ["a"]}, {"status": "x" * 400, "requestId": "7"}):
         assert await caller.call("FirmwareStatusNotification", **odd) == {}
     assert await updates(store) == []
-    shown = (await api.get(f"/api/v1/stations/{station.identity}/firmware-statuses")).json()
+    shown = (await api.get(f"/api/v1/stations/{station.identity}/firmware-statuses")).json()["items"]
     assert [(one["status"][:20], one["count"]) for one in shown] == [
         ("Downloading", 20),
         ("Idle", 1),

@@ -146,13 +146,13 @@ async def test_tokens_are_found_by_any_of_their_texts(api: httpx.AsyncClient) ->
         return [one["uid"] for one in (await api.get(TOKENS, params=params)).json()["items"]]
 
     assert await found() == ["OTHER", UID]
-    assert await found(search="alex") == [UID]
-    assert await found(search="1c5a") == [UID]
-    assert await found(search="fleet") == ["OTHER"]
-    assert await found(search="%") == [UID]
-    assert await found(search="_") == []
+    assert await found(q="alex") == [UID]
+    assert await found(q="1c5a") == [UID]
+    assert await found(q="fleet") == ["OTHER"]
+    assert await found(q="%") == [UID]
+    assert await found(q="_") == []
     assert await found(is_blocked=True) == ["OTHER"]
-    assert (await api.get(TOKENS, params={"search": "\0"})).status_code == 422
+    assert (await api.get(TOKENS, params={"q": "\0"})).status_code == 422
 
 
 async def test_a_removed_token_is_unknown(api: httpx.AsyncClient, calling: CallingStation) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 from csms.fleet.overview.service import (
     Details,
     Order,
+    SortBy,
     StationFilter,
     count_fleet,
     details_of,
@@ -112,8 +113,9 @@ def sort_order(
         str,
         Query(
             max_length=40,
-            description="identity, name, last_seen_at, online_since or created_at; with - before it descending",
+            description="with - before it descending",
             examples=["-last_seen_at"],
+            json_schema_extra={"enum": [f"{sign}{by.value}" for by in SortBy for sign in ("", "-")]},
         ),
     ] = "identity",
 ) -> Order:

@@ -383,8 +383,10 @@ def _shown_rights(role: Role, words: dict[str, str]) -> RoleRightsShown:
 
 
 @router.get("/role-rights", summary="List what each role may do", dependencies=[_READ])
-async def get_role_rights(work: Reading, caller: CallerDep) -> list[RoleRightsShown]:
-    return [_shown_rights(role, words_of(rights)) for role, rights in await list_role_rights(work, _own(caller))]
+async def get_role_rights(work: Reading, caller: CallerDep) -> Page[RoleRightsShown]:
+    """All roles on one page."""
+    found = await list_role_rights(work, _own(caller))
+    return Page(items=[_shown_rights(role, words_of(rights)) for role, rights in found], next_cursor=None)
 
 
 @router.put("/role-rights/{role}", summary="Change what a role may do", dependencies=[_WRITE])

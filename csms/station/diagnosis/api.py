@@ -196,8 +196,10 @@ async def show(diagnosis_id: DiagnosisId, station: StationDep, work: Reading) ->
     dependencies=[may_read()],
     openapi_extra=behind("DiagnosticsStatusNotification", "LogStatusNotification"),
 )
-async def list_stray(station: StationDep, work: Reading) -> list[StatusShown]:
-    return StatusShown.all_of(await statuses_of(work, station, DiagnosisStatus, diagnosis_id=None))
+async def list_stray(station: StationDep, work: Reading) -> Page[StatusShown]:
+    """Each word once, with how often it came; all on one page."""
+    told = await statuses_of(work, station, DiagnosisStatus, diagnosis_id=None)
+    return Page(items=StatusShown.all_of(told), next_cursor=None)
 
 
 @router.get(

@@ -69,7 +69,7 @@ SettingId = Annotated[Id, Path(description="the setting's id")]
 
 async def _filter(
     *,
-    text: Annotated[str | None, Query(max_length=255, description="part of the name")] = None,
+    q: Annotated[str | None, Query(max_length=255, description="part of the name")] = None,
     component: Annotated[str | None, Query(max_length=50, description="of this component (2.x)")] = None,
     charge_point_number: Annotated[int | None, Query(ge=0, le=NUMBER_MAX)] = None,
     is_writable: Annotated[bool, Query(description="only what can be changed")] = False,
@@ -77,7 +77,7 @@ async def _filter(
     is_unknown: Annotated[bool | None, Query(description="only what the station has not, or only what it has")] = None,
     is_common: Annotated[bool, Query(description="only what has a common name")] = False,
 ) -> SettingFilter:
-    return SettingFilter(text, component, charge_point_number, is_writable, reboot_required, is_unknown, is_common)
+    return SettingFilter(q, component, charge_point_number, is_writable, reboot_required, is_unknown, is_common)
 
 
 _CAN_CHANGE: Final = [may_write(Area.OPERATION)]
@@ -92,9 +92,9 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     dependencies=[may_read()],
     summary="Settings that have one name, whatever version of OCPP a station speaks",
 )
-async def list_common() -> list[CommonShown]:
+async def list_common() -> Page[CommonShown]:
     """Use these names to read, change and recommend settings of stations of both kinds."""
-    return [CommonShown.model_validate(common) for common in VOCABULARY]
+    return Page(items=[CommonShown.model_validate(common) for common in VOCABULARY], next_cursor=None)
 
 
 @router.get(

@@ -185,7 +185,7 @@ class PolicyShown(Shown):
 class Wanted:
     """Which tokens to list."""
 
-    search: Annotated[
+    q: Annotated[
         str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="part of uid, label, holder or group")
     ] = None
     is_blocked: Annotated[bool | None, Query(description="only blocked or only unblocked ones")] = None
@@ -201,7 +201,7 @@ class Wanted:
 )
 async def list_tokens(work: Reading, page: PageDep, wanted: Annotated[Wanted, Depends()]) -> Page[TokenShown]:
     """Newest first."""
-    query = tokens_query(wanted.search, is_blocked=wanted.is_blocked, group_uid=wanted.group_uid, kind=wanted.kind)
+    query = tokens_query(wanted.q, is_blocked=wanted.is_blocked, group_uid=wanted.group_uid, kind=wanted.kind)
     rows, cursor = await page_of(work, query, page)
     return Page(items=[TokenShown.model_validate(row) for row in rows], next_cursor=cursor)
 

@@ -229,5 +229,7 @@ async def cancel_update(update_id: UpdateId, station: StationToChange, work: Wri
         "FirmwareStatusNotification", "SignedFirmwareStatusNotification", "PublishFirmwareStatusNotification"
     ),
 )
-async def list_stray(station: StationDep, work: Reading) -> list[StatusShown]:
-    return StatusShown.all_of(await statuses_of(work, station, FirmwareStatus, about_id=None))
+async def list_stray(station: StationDep, work: Reading) -> Page[StatusShown]:
+    """Each word once, with how often it came; all on one page."""
+    told = await statuses_of(work, station, FirmwareStatus, about_id=None)
+    return Page(items=StatusShown.all_of(told), next_cursor=None)
