@@ -529,6 +529,13 @@ async def test_all_clears_take_no_alarms_place_under_the_limit(bench: Bench) -> 
     ]
 
 
+async def test_who_is_written_down_twice_is_told_once(bench: Bench) -> None:
+    await bench.add_rule(hold_off_s=0, recipients=["a@example.com", "b@example.com", "a@example.com"])
+    await fault(await bench.station())
+    await bench.work()
+    assert sorted(mail.to for mail in bench.mailer.mails) == ["a@example.com", "b@example.com"]
+
+
 async def test_several_recipients_get_the_same_message(bench: Bench) -> None:
     await bench.add_rule(hold_off_s=0, recipients=["a@example.com", "b@example.com"], messages_per_hour_max=1)
     await fault(await bench.station())

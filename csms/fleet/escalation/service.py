@@ -135,8 +135,8 @@ async def delete_rule(work: Work, rule: EscalationRule) -> None:
 
 
 def targets_of(rule: EscalationRule) -> list[str]:
-    """Where its messages go: e-mail addresses, or the one URL."""
-    return list(rule.recipients) if rule.channel is Channel.EMAIL else [rule.url or ""]
+    """Where its messages go: e-mail addresses, each once, or the one URL."""
+    return list(dict.fromkeys(rule.recipients)) if rule.channel is Channel.EMAIL else [rule.url or ""]
 
 
 def add_deliveries(
