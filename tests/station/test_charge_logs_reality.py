@@ -205,6 +205,16 @@ class TestEvents:
         log = await told_2.log()
         assert (log["meter_start_wh"], log["meter_stop_wh"], log["energy_wh"]) == (1000, 5000, 4000)
 
+    @pytest.mark.parametrize("meter_wh", [501_000, 87_000_000])
+    async def test_a_start_of_0_on_a_meter_that_shows_more(self, told_2: Told, meter_wh: int) -> None:
+        await told_2.event("Started", "T", {"value": 0.0})
+        for kind in ("Updated", "Updated", "Ended"):
+            told_2.clock.advance(minutes=2)
+            meter_wh += 1000
+            await told_2.event(kind, "T", {"value": float(meter_wh)})
+        log = await told_2.log()
+        assert (log["energy_wh"], log["flags"]) == (2000, ["meter_implausible"])
+
     async def test_a_register_that_comes_after_an_end_without_one(self, told_2: Told) -> None:
         await told_2.event("Started", "T", {"value": 1000.0}, seqNo=0)
         told_2.clock.advance(minutes=10)

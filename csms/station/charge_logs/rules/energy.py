@@ -134,9 +134,10 @@ def energy(start: Register, samples: Iterable[Register], stop: Register | None) 
     gives last minus first; readings that stick out are left out first. Otherwise its rising parts are added
     (see Tally), and the flags say what happened.
     """
-    first, readings, flags = _without_rubbish(start, list(samples), stop)
+    start, samples, was_0 = _true_start(start, list(samples), stop)
+    first, readings, flags = _without_rubbish(start, samples, stop)
+    flags |= {Flag.METER_IMPLAUSIBLE} if was_0 else set()
     by_time = sorted(readings, key=lambda one: (one is stop, one.at, one.wh, one.order))
-    first, flags = _true_start(first, by_time, stop, flags)
     last_wh = _last_if_rising_somehow(first.wh, by_time, stop)
     if last_wh is None:
         by_time = without_spikes(first, by_time)
@@ -155,12 +156,21 @@ def energy(start: Register, samples: Iterable[Register], stop: Register | None) 
 
 
 def _true_start(
-    start: Register, by_time: Sequence[Register], stop: Register | None, flags: frozenset[Flag]
-) -> tuple[Register, frozenset[Flag]]:
-    """Some stations say 0 when a charge starts, whatever the meter shows: then its first reading is its start."""
-    if start.wh == 0 and by_time and by_time[0] is not stop and _is_jump(start, by_time[0]):
-        return by_time[0], flags | {Flag.METER_IMPLAUSIBLE}
-    return start, flags
+    start: Register, samples: list[Register], stop: Register | None
+) -> tuple[Register, list[Register], bool]:
+    """Some stations say 0 when a charge starts, whatever the meter shows: then its first reading is its start.
+
+    That is the lowest, whenever the clock says that it was. Returns the start, the readings that count, and whether
+    it was so.
+    """
+    shown = [one for one in samples if one.wh != 0] if start.wh == 0 else []
+    if not shown:
+        return start, samples, False
+    first = min(shown, key=lambda one: (one.wh, one.at, one.order))
+    end = stop or max(shown, key=lambda one: (one.at, one.wh))
+    if not _is_jump(start, first) or end.wh < first.wh:
+        return start, samples, False
+    return first, shown, True
 
 
 def without_spikes(start: Register, by_time: Sequence[Register]) -> list[Register]:
