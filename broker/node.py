@@ -54,6 +54,7 @@ log = structlog.get_logger(__name__)
 
 PRESENCE_S = 10.0
 """How old `last_seen_at` and the message counts may be."""
+TROUBLE_CHARS = 200
 OWNER_SUBJECT = "owner"
 PROBE, ALIVE = b"probe", b"alive"
 """On the subject of calls: another node asks whether the connection answers a ping."""
@@ -340,12 +341,19 @@ class Node:
     # --- presence and news ---------------------------------------------------------------------------------
 
     async def _keep_presence(self) -> None:
+        last = ""
         while True:
             await asyncio.sleep(PRESENCE_S)
             try:
                 await self.write_presence()
-            except Exception:
-                log.exception("presence could not be written")
+            except Exception as error:
+                if (trouble := repr(error)[:TROUBLE_CHARS]) != last:  # the same again is told once
+                    log.exception("presence cannot be written; trying on")
+                last = trouble
+            else:
+                if last:
+                    log.info("presence is written again")
+                last = ""
 
     async def write_presence(self) -> None:
         """Bring `last_seen_at` and the counts of connections that had messages up to date, in one batch."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from broker.node import PRESENCE_S
 from broker.server import Broker
@@ -154,6 +155,18 @@ async def test_a_job_that_fails_runs_again(runtime: Runtime, task: Task) -> None
         task.fails = False
         assert await worker.run(job)
         assert task.ended == 1
+
+
+async def test_the_same_failure_fills_a_page_of_the_log_only_once(runtime: Runtime, task: Task) -> None:
+    """While a database is away dozens of jobs fail every few seconds: what is new must still be seen."""
+    job = task.job()
+    async with worker_of(runtime, job) as worker:
+        with capture_logs() as logs:
+            for task.fails in (True, True, True, False, True):
+                assert await worker.run(job)
+    told = [(entry["event"], "exc_info" in entry) for entry in logs if entry.get("job") == job.name]
+    page, line = ("job failed", True), ("job failed again", False)
+    assert told == [page, line, line, page]
 
 
 async def test_a_job_that_hangs_is_cut_off_and_runs_again(runtime: Runtime, task: Task) -> None:

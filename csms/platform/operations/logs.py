@@ -69,6 +69,8 @@ def configure_logs(settings: Settings) -> None:
         other = logging.getLogger(name)
         other.handlers, other.propagate = [], True
         other.setLevel(max(level, logging.WARNING))
+    # It tells every second, with a traceback, that the database is away; whoever needs the database tells it too.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     # It warns each time when a job still waits for the network; one that hangs is told by csms/jobs.py.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
