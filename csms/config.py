@@ -76,7 +76,11 @@ class Settings(BaseSettings):
     close_timeout_s: float = Field(5.0, gt=0, le=60)
     open_timeout_s: float = Field(10.0, gt=0, le=60)
     frame_bytes_max: int = Field(256 * 1024, ge=1024, le=16 * 1024 * 1024)
-    calls_per_second_max: float = Field(50.0, gt=0, description="sustained calls a second from one station")
+    calls_per_second_max: float = Field(
+        50.0,
+        gt=0,
+        description="sustained calls a second from one station; 4096 characters of a frame count as one more",
+    )
     calls_burst_max: int = Field(100, ge=1)
     calls_waiting_max: int = Field(32, ge=1, description="calls of one station not yet answered; then reading pauses")
     connects_per_second_max: float = Field(500.0, gt=0, description="handshakes admitted a second; others get 503")
