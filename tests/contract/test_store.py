@@ -190,9 +190,12 @@ class TestScope:
 
     async def test_a_row_for_another_organisation_is_refused(self, store: Store) -> None:
         mine, theirs = await make_organisation(store), await make_organisation(store, "Theirs")
+        async with store.writing(caller(mine)) as work:
+            work.session.add(Station(identity="own", organisation_id=mine.id, created_at=work.now))
         with pytest.raises(PermissionError):
             async with store.writing(caller(mine)) as work:
                 work.session.add(Station(identity="X", organisation_id=theirs.id, created_at=work.now))
+        assert await identities(store) == ["own"]
 
 
 class TestRetention:

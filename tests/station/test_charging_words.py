@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from csms.station.charging_profiles import words as charging_profiles
+from csms.features import offered
 from csms.station.logs import Exchange, describe
-from csms.station.vehicle_charging import words as vehicle_charging
 from csms.wording import Ask, Tell
 
 pytestmark = pytest.mark.feature("S10", "S25")
@@ -125,6 +124,6 @@ def test_what_the_station_tells(action: str, request_: dict[str, Any], answer: d
 
 
 @pytest.mark.parametrize("odd", [{}, {"chargingSchedule": [5]}, {"chargingProfile": 3, "chargingLimit": []}])
-@pytest.mark.parametrize("words", [*charging_profiles.WORDS, *vehicle_charging.WORDS], ids=lambda words: words.action)
+@pytest.mark.parametrize("words", offered("words", "WORDS"), ids=lambda words: words.action)
 def test_odd_payloads_are_borne(words: Tell | Ask, odd: dict[str, Any]) -> None:
     assert told(words.action, odd, odd, ours=isinstance(words, Ask))
