@@ -354,6 +354,18 @@ class TestFloods:
         conversation.call("c1", "ClearCache", {})
         assert isinstance(conversation.receive('[3,"c1",{"status":"Accepted"}]'), Answer)
 
+    def test_a_flood_begins_with_the_first_answer_over_the_limit_and_ends_with_our_next_call(self) -> None:
+        conversation = Conversation(V16, limits=Limits(unmatched_since_call=2))
+        floods = []
+        for number in range(3):
+            conversation.receive(f'[3,"{number}",{{}}]')
+            floods.append(conversation.is_flooding)
+        assert floods == [False, False, True]
+        conversation.call("i" * 36, "ClearCache", {})
+        for number in range(2):
+            conversation.receive(f'[3,"{number}",{{}}]')
+        assert not conversation.is_flooding
+
     def test_a_station_that_is_late_now_and_then_never_floods(self) -> None:
         conversation = Conversation(V16)
         for number in range(1000):

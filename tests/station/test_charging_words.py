@@ -124,6 +124,6 @@ def test_what_the_station_tells(action: str, request_: dict[str, Any], answer: d
 
 
 @pytest.mark.parametrize("odd", [{}, {"chargingSchedule": [5]}, {"chargingProfile": 3, "chargingLimit": []}])
-@pytest.mark.parametrize("words", offered("words", "WORDS"), ids=lambda words: words.action)
+@pytest.mark.parametrize("words", tuple(offered("words", "WORDS")), ids=lambda words: words.action)
 def test_odd_payloads_are_borne(words: Tell | Ask, odd: dict[str, Any]) -> None:
     assert told(words.action, odd, odd, ours=isinstance(words, Ask))
