@@ -152,13 +152,13 @@ PageDep = Annotated[PageQuery, Query()]
 class Period(BaseModel):
     """A span of time: `from` is inside it, `to` is not; ISO 8601 with a zone."""
 
-    start: AwareDatetime | None = Field(None, alias="from")
-    end: AwareDatetime | None = Field(None, alias="to")
+    start: UtcTime | None = Field(None, alias="from")
+    end: UtcTime | None = Field(None, alias="to")
 
 
 def period(
-    start: Annotated[AwareDatetime | None, Query(alias="from", description="not before; ISO 8601 with zone")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to", description="before; ISO 8601 with zone")] = None,
+    start: Annotated[UtcTime | None, Query(alias="from", description="not before; ISO 8601 with zone")] = None,
+    end: Annotated[UtcTime | None, Query(alias="to", description="before; ISO 8601 with zone")] = None,
 ) -> Period:
     if start is not None and end is not None and end <= start:
         raise Invalid("`to` must be later than `from`", place="query/to")

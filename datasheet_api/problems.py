@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from csms.exceptions import CsmsError, Invalid, Unauthorized, Unavailable
@@ -144,7 +145,23 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
     is_default = error.detail == HTTPStatus(error.status_code).phrase
     detail = _HTTP_DETAILS.get(error.status_code, error.detail) if is_default else error.detail
-    return problem(request, error.status_code, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request.scope))
+    return problem(request, error.status_code, detail, headers=headers)
+
+
+def _allowed(scope: Scope) -> list[str]:
+    """All methods of the path: the framework names only those of one of the features that share it."""
+
+    def is_there(method: str) -> bool:
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in scope["app"].routes)
+
+    return [method for method in _METHODS if is_there(method)]
+
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def install(app: FastAPI) -> None:
