@@ -198,4 +198,4 @@ def _tell(piece: Piece, *, is_kept: bool) -> None:
     try:
         (piece.committed if is_kept else piece.failed)()
     except Exception:
-        log.exception("a piece failed after its commit", is_kept=is_kept)
+        log.exception("a piece failed when it was told what became of it", is_kept=is_kept)

@@ -19,9 +19,7 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Whether one more is allowed now; a refused one costs nothing."""
-        now = self._now()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
+        self._refill()
         if self._tokens < 1:
             return False
         self._tokens -= 1
@@ -29,9 +27,8 @@ class TokenBucket:
 
     def spend(self, count: float) -> bool:
         """Take so many, also more than there are: what was done is paid for later. Whether one more is allowed now."""
-        now = self._now()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - count
-        self._at = now
+        self._refill()
+        self._tokens -= count
         return self._tokens >= 1
 
     def give_back(self) -> None:
@@ -44,8 +41,13 @@ class TokenBucket:
 
     def wait_s(self) -> float:
         """How long until the next is allowed."""
-        elapsed = self._now() - self._at
-        return max(0.0, (1 - min(self._burst, self._tokens + elapsed * self._rate)) / self._rate)
+        self._refill()
+        return max(0.0, (1 - self._tokens) / self._rate)
+
+    def _refill(self) -> None:
+        now = self._now()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
 
 
 class Buckets:

@@ -49,12 +49,13 @@ from csms.station.connections.rules import (
 from csms.station.connections.service import DISCONNECT_REQUESTED, node_is_alive
 from csms.station.information import Leniency, Station
 from csms.store import Owner, Work
+from csms.troubles import Troubles
 
 log = structlog.get_logger(__name__)
 
+PRESENCE = "presence"
 PRESENCE_S = 10.0
 """How old `last_seen_at` and the message counts may be."""
-TROUBLE_CHARS = 200
 OWNER_SUBJECT = "owner"
 PROBE, ALIVE = b"probe", b"alive"
 """On the subject of calls: another node asks whether the connection answers a ping."""
@@ -341,19 +342,17 @@ class Node:
     # --- presence and news ---------------------------------------------------------------------------------
 
     async def _keep_presence(self) -> None:
-        last = ""
+        troubles = Troubles()
         while True:
             await asyncio.sleep(PRESENCE_S)
             try:
                 await self.write_presence()
             except Exception as error:
-                if (trouble := repr(error)[:TROUBLE_CHARS]) != last:  # the same again is told once
+                if troubles.is_new(PRESENCE, error):
                     log.exception("presence cannot be written; trying on")
-                last = trouble
             else:
-                if last:
+                if troubles.is_over(PRESENCE):
                     log.info("presence is written again")
-                last = ""
 
     async def write_presence(self) -> None:
         """Bring `last_seen_at` and the counts of connections that had messages up to date, in one batch."""

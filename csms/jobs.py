@@ -15,13 +15,14 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prometheus_client import Counter, Gauge
 
+from csms.troubles import Troubles, short
+
 if TYPE_CHECKING:
     from csms.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
 OUTBOX = "outbox"
-TROUBLE_CHARS = 200
 LOCK = "jobs"
 KEEP_S = 2.0
 """How often a worker asks for the lock, or whether it still has it."""
@@ -58,7 +59,7 @@ class Worker:
         self._deliveries: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._is_away = False
-        self._troubles: dict[str, str] = {}
+        self._troubles = Troubles()
         """How each job, and the delivery, failed last time: the same again is one line, not a page every second."""
 
     @property
@@ -141,21 +142,15 @@ class Worker:
                 await job.run(self._runtime)
         except Exception as error:
             outcome = "cut_off" if limit.expired() else "failed"
-            if self._is_new(job.name, error):
+            if self._troubles.is_new(job.name, error):
                 log.exception("job failed", job=job.name, outcome=outcome, limit_s=job.limit_s)
             else:
-                log.warning("job failed again", job=job.name, outcome=outcome, error=repr(error)[:TROUBLE_CHARS])
+                log.warning("job failed again", job=job.name, outcome=outcome, error=short(error))
         else:
             outcome = "done"
-            self._troubles.pop(job.name, None)
+            self._troubles.is_over(job.name)
             LAST_DONE.labels(job.name).set_to_current_time()
         RUNS.labels(job.name, outcome).inc()
-
-    def _is_new(self, what: str, error: Exception) -> bool:
-        """Whether it failed in another way than last time."""
-        trouble = repr(error)[:TROUBLE_CHARS]
-        before, self._troubles[what] = self._troubles.get(what), trouble
-        return trouble != before
 
     async def _deliver_for_ever(self) -> None:
         outbox = self._runtime.outbox
@@ -163,10 +158,10 @@ class Worker:
             try:
                 await outbox.deliver_due()
             except Exception as error:
-                if self._is_new(OUTBOX, error):
+                if self._troubles.is_new(OUTBOX, error):
                     log.exception("news cannot be delivered; trying on")
             else:
-                if self._troubles.pop(OUTBOX, None):
+                if self._troubles.is_over(OUTBOX):
                     log.info("news is delivered again")
             if not self._is_stopping:
                 await outbox.wait_for_news(timeout_s=1.0)
